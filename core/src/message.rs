@@ -9,6 +9,12 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+mod decode;
+mod fields;
+
+pub use decode::{DecodeError, DecodeReason};
+pub use fields::{Field, FieldMap, FieldPathError};
+
 /// Milliseconds since the Unix epoch, UTC. In the worker this is the Kafka record's timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
