@@ -1,0 +1,32 @@
+# `make demo` shows dmwatch at work, `make test` proves it; both do their own set-up on a fresh
+# machine. DMWATCH_CACHE (default ~/.cache/dmwatch) is where downloads are kept.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test lint bench clean
+
+help: ## Lists the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+setup: ## Installs what building and testing need, or names it
+	@scripts/setup.sh test
+
+build: ## Builds the release binary
+	@scripts/setup.sh build
+	cargo build --locked --release
+
+demo: ## Runs the whole pipeline on generated messages (KEEP=1 runs on, KAFKA_BOOTSTRAP=host:port uses that broker)
+	@scripts/demo.sh
+
+test: ## Runs all tests but the long ones, on real Kafka (KAFKA_BOOTSTRAP=host:port uses that broker where it can)
+	@scripts/setup.sh test
+	@scripts/test.sh
+
+lint: ## Formatting, clippy, documentation, licences, shell scripts
+	@scripts/lint.sh
+
+bench: ## Benchmarks of the parts, in CPU time
+	@scripts/setup.sh build
+	cargo bench --locked --workspace
+
+clean: ## Removes what was built, keeps the downloads
+	cargo clean
