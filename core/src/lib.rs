@@ -19,6 +19,7 @@
 //! - [`verdict`], [`routing`]: rule hits → verdict → queue, priority and due time.
 
 pub mod conversation;
+pub mod document;
 pub mod message;
 pub mod rules;
 pub mod verdict;
