@@ -1,4 +1,6 @@
 //! dmwatch watches a stream of direct messages and hands the few that need a human to the right
 //! review queue, with the evidence and the reason, and with nothing lost.
 
+mod canonical;
 pub mod record;
+pub mod seal;

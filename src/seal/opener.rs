@@ -1,0 +1,162 @@
+//! The other half: a private key and an envelope in, what was sealed out.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use hpke::aead::AeadCtxR;
+use hpke::{Deserializable, OpModeR};
+use zeroize::Zeroizing;
+
+use super::envelope::{ENVELOPE_VERSION, Envelope, decode, decode_array};
+use super::{ExportOnly, Kdf, Kem, NONCE_BYTES, PrivateKey, SALT_BYTES, Subject, TAG_BYTES};
+use crate::canonical::Canonical;
+
+/// Why an envelope does not open. Quotes nothing of what was sealed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// A version that this program does not know.
+    #[error("expected envelope version {ENVELOPE_VERSION}, found {found}")]
+    Version {
+        /// The version in the envelope.
+        found: u16,
+    },
+    /// It was sealed for another key.
+    #[error("sealed for key {found}, this is key {expected}")]
+    WrongKey {
+        /// The id of the key at hand.
+        expected: String,
+        /// The id in the envelope.
+        found: String,
+    },
+    /// A field is not what it must be.
+    #[error("`{field}` of the envelope is not {expected}")]
+    Malformed {
+        /// Which field.
+        field: &'static str,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// The authentication tag does not fit: a bit was changed, or the envelope belongs to another
+    /// item, kind, region or schema version.
+    #[error("the envelope was altered, or belongs to another item than {id}")]
+    Altered {
+        /// The id that it was to be opened for.
+        id: String,
+    },
+}
+
+/// Opens what was sealed for one key.
+pub struct Opener {
+    key: PrivateKey,
+    info: Vec<u8>,
+    // Items of one minute share an exchange: opening them in a row does it once.
+    last: Option<([u8; 32], AeadCtxR<ExportOnly, Kdf, Kem>)>,
+    canonical: Canonical,
+}
+
+impl Opener {
+    /// Opens with that key.
+    #[must_use]
+    pub fn new(key: PrivateKey) -> Self {
+        let info = key.public().purpose().info();
+        Self {
+            key,
+            info,
+            last: None,
+            canonical: Canonical::default(),
+        }
+    }
+
+    /// The key that it opens with.
+    #[must_use]
+    pub fn key(&self) -> &PrivateKey {
+        &self.key
+    }
+
+    /// What was sealed. Wiped when the caller drops it.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(
+        &mut self,
+        subject: &Subject<'_>,
+        envelope: &Envelope<'_>,
+    ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        if envelope.v != ENVELOPE_VERSION {
+            return Err(OpenError::Version { found: envelope.v });
+        }
+        let expected = self.key.public().id();
+        if envelope.key_id != expected.as_str() {
+            return Err(OpenError::WrongKey {
+                expected: expected.to_string(),
+                found: envelope.key_id.chars().take(32).collect(),
+            });
+        }
+        let enc: [u8; 32] = array(&envelope.enc, "enc", "32 bytes in base64")?;
+        let salt: [u8; SALT_BYTES] = array(&envelope.salt, "salt", "16 bytes in base64")?;
+        let nonce: [u8; NONCE_BYTES] = array(&envelope.nonce, "nonce", "12 bytes in base64")?;
+        let ciphertext = decode(&envelope.ciphertext)
+            .filter(|bytes| bytes.len() >= TAG_BYTES)
+            .ok_or(OpenError::Malformed {
+                field: "ciphertext",
+                expected: "16 bytes or more in base64",
+            })?;
+        let mut in_out = Zeroizing::new(ciphertext);
+
+        let data_key = self.data_key(subject, &enc, &salt)?;
+        subject.write_associated_data(self.key.public().purpose(), &mut self.canonical);
+        let length = data_key
+            .open_in_place(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(self.canonical.as_bytes()),
+                &mut in_out,
+            )
+            .map_err(|_| altered(subject))?
+            .len();
+        in_out.truncate(length);
+        Ok(in_out)
+    }
+
+    fn data_key(
+        &mut self,
+        subject: &Subject<'_>,
+        enc: &[u8; 32],
+        salt: &[u8; SALT_BYTES],
+    ) -> Result<LessSafeKey, OpenError> {
+        let purpose = self.key.public().purpose();
+        subject.write_exporter_context(purpose, salt, &mut self.canonical);
+        let context = match &mut self.last {
+            Some((last, context)) if last == enc => context,
+            last => {
+                let encapped = <Kem as hpke::Kem>::EncappedKey::from_bytes(enc)
+                    .map_err(|_| altered(subject))?;
+                let context = hpke::setup_receiver::<ExportOnly, Kdf, Kem>(
+                    &OpModeR::Base,
+                    &self.key.hpke,
+                    &encapped,
+                    &self.info,
+                )
+                .map_err(|_| altered(subject))?;
+                &mut last.insert((*enc, context)).1
+            }
+        };
+        let mut key = Zeroizing::new([0; 32]);
+        context
+            .export(self.canonical.as_bytes(), key.as_mut())
+            .map_err(|_| altered(subject))?;
+        let key = UnboundKey::new(&AES_256_GCM, key.as_ref()).map_err(|_| altered(subject))?;
+        Ok(LessSafeKey::new(key))
+    }
+}
+
+fn altered(subject: &Subject<'_>) -> OpenError {
+    OpenError::Altered {
+        id: subject.id.to_owned(),
+    }
+}
+
+fn array<const N: usize>(
+    text: &str,
+    field: &'static str,
+    expected: &'static str,
+) -> Result<[u8; N], OpenError> {
+    decode_array(text).ok_or(OpenError::Malformed { field, expected })
+}

@@ -1,0 +1,372 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::envelope::{decode, encode};
+use super::*;
+
+fn evidence(region: &str) -> PrivateKey {
+    PrivateKey::generate(Purpose::Evidence {
+        region: region.to_owned(),
+    })
+    .unwrap()
+}
+
+fn subject(id: &str) -> Subject<'_> {
+    Subject {
+        kind: Kind::Flag,
+        id,
+        schema: 1,
+    }
+}
+
+fn pair() -> (Sealer, Opener) {
+    let key = evidence("us");
+    (Sealer::new(key.public().clone()).unwrap(), Opener::new(key))
+}
+
+#[test]
+fn a_sealer_can_go_to_its_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<Sealer>();
+    is_send::<Opener>();
+}
+
+#[test]
+fn what_was_sealed_opens_also_through_json_and_after_renewal() {
+    let (sealer, mut opener) = pair();
+    let mut sealer = sealer.renewing_after(Duration::ZERO);
+    let mut encs = Vec::new();
+    let mut lines = Vec::new();
+    for n in 0..3 {
+        let text = format!("text number {n}");
+        let id = format!("id-{n}");
+        let envelope = sealer.seal(&subject(&id), text.as_bytes()).unwrap();
+        encs.push(envelope.enc.to_string());
+        lines.push((id, text, serde_json::to_string(&envelope).unwrap()));
+    }
+    encs.dedup();
+    assert_eq!(encs.len(), 3, "each minute has an exchange of its own");
+    // Any order: there is no sequence.
+    for (id, text, line) in lines.iter().rev() {
+        let envelope: Envelope<'_> = serde_json::from_str(line).unwrap();
+        let opened = opener.open(&subject(id), &envelope).unwrap();
+        assert_eq!(opened.as_slice(), text.as_bytes());
+    }
+}
+
+#[test]
+fn within_a_minute_the_exchange_is_kept_and_the_data_key_is_not() {
+    let (mut sealer, _) = pair();
+    let one = sealer.seal(&subject("a"), b"same").unwrap().into_owned();
+    let two = sealer.seal(&subject("a"), b"same").unwrap().into_owned();
+    assert_eq!(one.enc, two.enc);
+    assert_ne!(one.salt, two.salt);
+    assert_ne!(one.nonce, two.nonce);
+    assert_ne!(one.ciphertext, two.ciphertext);
+}
+
+#[test]
+fn a_salt_of_another_envelope_does_not_fit() {
+    let (mut sealer, mut opener) = pair();
+    let one = sealer.seal(&subject("a"), b"one").unwrap().into_owned();
+    let mut two = sealer.seal(&subject("a"), b"two").unwrap().into_owned();
+    two.salt = one.salt;
+    assert!(matches!(
+        opener.open(&subject("a"), &two),
+        Err(OpenError::Altered { .. })
+    ));
+}
+
+#[test]
+fn every_part_of_the_subject_counts() {
+    let (mut sealer, mut opener) = pair();
+    let sealed = subject("a");
+    let envelope = sealer.seal(&sealed, b"text").unwrap();
+    for other in [
+        subject("b"),
+        Subject {
+            kind: Kind::Report,
+            ..sealed
+        },
+        Subject {
+            schema: 2,
+            ..sealed
+        },
+    ] {
+        assert_eq!(
+            opener.open(&other, &envelope).unwrap_err(),
+            OpenError::Altered {
+                id: other.id.to_owned()
+            }
+        );
+    }
+    assert!(opener.open(&sealed, &envelope).is_ok());
+}
+
+#[test]
+fn the_region_counts_even_with_the_same_secret() {
+    // The same X25519 key under another region's name: another fingerprint, and another `info`.
+    let us = evidence("us");
+    let bytes = us.hpke_bytes();
+    let eu_public = PublicKey::from_bytes(
+        Purpose::Evidence {
+            region: "eu".to_owned(),
+        },
+        &us.public().hpke_bytes(),
+        None,
+    )
+    .unwrap();
+    let eu = PrivateKey::from_bytes(eu_public, bytes.as_ref(), None).unwrap();
+    assert_ne!(us.public().id(), eu.public().id());
+
+    let mut sealer = Sealer::new(us.public().clone()).unwrap();
+    let mut opener = Opener::new(eu);
+    let mut envelope = sealer.seal(&subject("a"), b"text").unwrap().into_owned();
+    assert!(matches!(
+        opener.open(&subject("a"), &envelope),
+        Err(OpenError::WrongKey { .. })
+    ));
+    envelope.key_id = opener.key().public().id().to_string().into();
+    assert!(matches!(
+        opener.open(&subject("a"), &envelope),
+        Err(OpenError::Altered { .. })
+    ));
+}
+
+#[test]
+fn another_version_is_named() {
+    let (mut sealer, mut opener) = pair();
+    let mut envelope = sealer.seal(&subject("a"), b"text").unwrap().into_owned();
+    envelope.v = 9;
+    assert_eq!(
+        opener
+            .open(&subject("a"), &envelope)
+            .unwrap_err()
+            .to_string(),
+        "expected envelope version 1, found 9"
+    );
+}
+
+#[test]
+fn malformed_fields_are_named() {
+    let (mut sealer, mut opener) = pair();
+    let good = sealer.seal(&subject("a"), b"text").unwrap().into_owned();
+    let cases: [(&str, fn(&mut Envelope<'static>)); 5] = [
+        ("enc", |e| e.enc = "AAAA".into()),
+        ("salt", |e| e.salt = "not base64!".into()),
+        ("nonce", |e| e.nonce = "".into()),
+        ("ciphertext", |e| e.ciphertext = "AAAA".into()),
+        ("ciphertext", |e| {
+            e.ciphertext = format!("{}=", e.ciphertext).into()
+        }),
+    ];
+    for (field, damage) in cases {
+        let mut bad = good.clone();
+        damage(&mut bad);
+        match opener.open(&subject("a"), &bad) {
+            Err(OpenError::Malformed { field: found, .. }) => assert_eq!(found, field),
+            other => panic!(
+                "{field}: expected a malformed field, found {:?}",
+                other.err()
+            ),
+        }
+    }
+}
+
+#[test]
+fn a_point_of_small_order_is_refused_at_the_start() {
+    let key = PublicKey::from_bytes(
+        Purpose::Evidence {
+            region: "us".to_owned(),
+        },
+        &[0; 32],
+        None,
+    )
+    .unwrap();
+    assert_eq!(Sealer::new(key).err(), Some(SealError::UnusableKey));
+}
+
+#[test]
+fn only_the_dead_letter_key_signs() {
+    let key = PrivateKey::generate(Purpose::DeadLetter).unwrap();
+    let signature = key.sign(b"message").unwrap();
+    assert!(key.public().verifies(b"message", &signature));
+    assert!(!key.public().verifies(b"massage", &signature));
+    assert!(!key.public().verifies(b"message", &signature[1..]));
+    let other = PrivateKey::generate(Purpose::DeadLetter).unwrap();
+    assert!(!other.public().verifies(b"message", &signature));
+    assert!(evidence("us").sign(b"message").is_none());
+    assert!(!evidence("us").public().verifies(b"message", &signature));
+}
+
+proptest! {
+    #[test]
+    fn round_trip(text in proptest::collection::vec(any::<u8>(), 0..2000), id in ".{0,64}") {
+        let (mut sealer, mut opener) = pair();
+        let envelope = sealer.seal(&subject(&id), &text).unwrap();
+        let opened = opener.open(&subject(&id), &envelope).unwrap();
+        prop_assert_eq!(opened.as_slice(), text.as_slice());
+    }
+
+    #[test]
+    fn any_flipped_bit_is_found(
+        text in proptest::collection::vec(any::<u8>(), 0..200),
+        field in 0usize..4,
+        at in any::<prop::sample::Index>(),
+        bit in 0u8..8,
+    ) {
+        let (mut sealer, mut opener) = pair();
+        let mut envelope = sealer.seal(&subject("a"), &text).unwrap().into_owned();
+        let slot = match field {
+            0 => &mut envelope.enc,
+            1 => &mut envelope.salt,
+            2 => &mut envelope.nonce,
+            _ => &mut envelope.ciphertext,
+        };
+        let mut bytes = decode(slot).unwrap();
+        let at = at.index(bytes.len());
+        // RFC 7748 section 5: the top bit of an X25519 coordinate is ignored in the exchange. HPKE
+        // hashes `enc` as it was sent, so even that bit is found.
+        bytes[at] ^= 1 << bit;
+        *slot = encode(&bytes).into();
+        let found = matches!(opener.open(&subject("a"), &envelope), Err(OpenError::Altered { .. }));
+        prop_assert!(found);
+    }
+
+    #[test]
+    fn arbitrary_envelopes_never_panic(
+        v in 0u16..3, enc in ".{0,60}", salt in ".{0,30}", nonce in ".{0,20}", text in ".{0,80}",
+    ) {
+        let (_, mut opener) = pair();
+        let key_id = opener.key().public().id().to_string();
+        let envelope = Envelope {
+            v,
+            key_id: key_id.into(),
+            enc: enc.into(),
+            salt: salt.into(),
+            nonce: nonce.into(),
+            ciphertext: text.into(),
+        };
+        prop_assert!(opener.open(&subject("a"), &envelope).is_err());
+    }
+}
+
+// === key files ===
+
+#[test]
+fn key_files_round_trip_and_are_never_overwritten() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("keys");
+    for purpose in [
+        Purpose::DeadLetter,
+        Purpose::Evidence {
+            region: "us".to_owned(),
+        },
+    ] {
+        let key = PrivateKey::generate(purpose.clone()).unwrap();
+        let files = key_file::create(&out, &key).unwrap();
+        let mode = fs::metadata(&files.private).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o600);
+
+        let public = key_file::read_public(&files.public).unwrap();
+        assert_eq!(&public, key.public());
+        let private = key_file::read_private(&files.private).unwrap();
+        let mut sealer = Sealer::new(public.clone()).unwrap();
+        let envelope = sealer.seal(&subject("a"), b"text").unwrap();
+        assert!(Opener::new(private).open(&subject("a"), &envelope).is_ok());
+
+        let before = fs::read(&files.private).unwrap();
+        let again = PrivateKey::generate(purpose).unwrap();
+        let refused = key_file::create(&out, &again).unwrap_err();
+        assert!(matches!(refused.fault, key_file::KeyFileFault::Exists));
+        fs::remove_file(&files.public).unwrap();
+        let refused = key_file::create(&out, &again).unwrap_err();
+        assert!(matches!(refused.fault, key_file::KeyFileFault::Exists));
+        assert_eq!(fs::read(&files.private).unwrap(), before);
+        assert!(
+            !files.public.exists(),
+            "no public half without its private half"
+        );
+    }
+}
+
+#[test]
+fn the_wrong_half_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = key_file::create(directory.path(), &evidence("us")).unwrap();
+    let fault = key_file::read_public(&files.private).unwrap_err();
+    assert!(
+        fault
+            .to_string()
+            .ends_with("expected a public key, found a private key")
+    );
+    let fault = key_file::read_private(&files.public).err().unwrap();
+    assert!(
+        fault
+            .to_string()
+            .ends_with("expected a private key, found a public key")
+    );
+}
+
+#[test]
+fn a_private_key_that_others_may_read_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = key_file::create(directory.path(), &evidence("us")).unwrap();
+    fs::set_permissions(&files.private, fs::Permissions::from_mode(0o644)).unwrap();
+    let fault = key_file::read_private(&files.private).err().unwrap();
+    assert!(fault.to_string().contains("mode 0644"), "{fault}");
+    fs::set_permissions(&files.private, fs::Permissions::from_mode(0o440)).unwrap();
+    assert!(key_file::read_private(&files.private).is_ok());
+}
+
+#[test]
+fn changed_key_files_are_refused_without_quoting_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let us = key_file::create(directory.path(), &evidence("us")).unwrap();
+    let eu = key_file::create(directory.path(), &evidence("eu")).unwrap();
+    let text = fs::read_to_string(&us.private).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let secret = value["private_key"].as_str().unwrap();
+    let other: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(&eu.private).unwrap()).unwrap();
+    let changes = [
+        text.replace("\"us\"", "\"eu\""),
+        text.replace("evidence", "dead-letter"),
+        text.replace("\"us\"", "\"U S\""),
+        text.replace(secret, other["private_key"].as_str().unwrap()),
+        text.replace(secret, "AAAA"),
+        text.replace("private_key\"", "privat_key\""),
+        text.replace("\"v\": 1", "\"v\": 2"),
+        text.replace("dmwatch-private-key", "pgp"),
+        text.replace("HKDF", "MD5"),
+        text.replace(&format!("\"{secret}\""), "17"),
+        format!("{text}{text}"),
+        "x".repeat(20_000),
+    ];
+    for changed in changes {
+        assert_ne!(changed, text);
+        fs::write(&us.private, &changed).unwrap();
+        let fault = key_file::read_private(&us.private).err().unwrap();
+        let mut shown = format!("{fault} {fault:?}");
+        shown.push_str(&key_file::inspect(&us.private).unwrap_err().to_string());
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+#[test]
+fn inspection_shows_nothing_private() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = PrivateKey::generate(Purpose::DeadLetter).unwrap();
+    let files = key_file::create(directory.path(), &key).unwrap();
+    let private = key_file::inspect(&files.private).unwrap();
+    let public = key_file::inspect(&files.public).unwrap();
+    assert_eq!((private.half, public.half), ("private", "public"));
+    assert_eq!(private.key_id, public.key_id);
+    assert!(private.signs_replays);
+    let shown = serde_json::to_string(&private).unwrap();
+    assert!(!shown.contains(&encode(key.hpke_bytes().as_ref())));
+    assert!(!shown.contains(&encode(&key.signing_seed().unwrap().unwrap())));
+}
