@@ -2,5 +2,6 @@
 //! review queue, with the evidence and the reason, and with nothing lost.
 
 mod canonical;
+pub mod cli;
 pub mod record;
 pub mod seal;

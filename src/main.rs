@@ -1,3 +1,14 @@
 //! Parses the arguments, runs, and maps an error to an exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use dmwatch::cli::Cli;
+
+#[allow(unreachable_code, reason = "until the first subcommand is there")]
+fn main() -> ExitCode {
+    match Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
