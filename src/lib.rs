@@ -5,3 +5,4 @@ mod canonical;
 pub mod cli;
 pub mod record;
 pub mod seal;
+pub mod telemetry;
