@@ -21,5 +21,7 @@
 pub mod conversation;
 pub mod document;
 pub mod message;
+pub mod region;
+pub mod routing;
 pub mod rules;
 pub mod verdict;
