@@ -20,8 +20,10 @@
 
 pub mod conversation;
 pub mod document;
+pub mod judge;
 pub mod message;
 pub mod region;
 pub mod routing;
 pub mod rules;
+pub mod text;
 pub mod verdict;
