@@ -5,4 +5,5 @@ mod canonical;
 pub mod cli;
 pub mod record;
 pub mod seal;
+pub mod settings;
 pub mod telemetry;
