@@ -8,6 +8,8 @@
 //! Nothing here is ever given message text: labels come from closed lists or from the settings.
 
 pub mod health;
+pub mod http;
+pub mod logging;
 pub mod metrics;
 
 pub use health::Health;

@@ -22,11 +22,12 @@ mod table;
 mod tests;
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus::core::{Atomic, GenericCounter};
 use prometheus::{Registry, TextEncoder};
+use serde::Serialize;
 
 pub use declare::{Kind, Metric};
 pub use handles::{HitStatus, LoopTime, RuleHits, TopicMetrics, Verdicts};
@@ -42,6 +43,20 @@ pub struct Metrics {
     registry: Registry,
     partitions: Arc<Partitions>,
     kafka: librdkafka::Snapshots,
+    info: Mutex<Info>,
+}
+
+/// What runs: the answer of `/-/info`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Info {
+    /// Version of dmwatch.
+    pub version: &'static str,
+    /// Version of librdkafka.
+    pub librdkafka: String,
+    /// Hash of the ruleset in use.
+    pub ruleset: Option<String>,
+    /// Hash of the resolved settings without secrets.
+    pub settings: Option<String>,
 }
 
 impl Metrics {
@@ -58,16 +73,22 @@ impl Metrics {
             partitions.clone(),
             kafka.clone(),
         )?))?;
-        let (_, librdkafka) = rdkafka::util::get_rdkafka_version();
+        let info = Info {
+            version: env!("CARGO_PKG_VERSION"),
+            librdkafka: rdkafka::util::get_rdkafka_version().1,
+            ruleset: None,
+            settings: None,
+        };
         families
             .build_info
-            .with_label_values(&[env!("CARGO_PKG_VERSION"), &librdkafka])
+            .with_label_values(&[info.version, &info.librdkafka])
             .set(1);
         Ok(Self {
             families,
             registry,
             partitions,
             kafka,
+            info: Mutex::new(info),
         })
     }
 
@@ -122,12 +143,24 @@ impl Metrics {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             self.rules.with_label_values(&[status]).set(count);
         }
+        self.lock_info().ruleset = Some(hash.to_owned());
     }
 
     /// Names the settings in use.
     pub fn set_settings(&self, hash: &str) {
         self.settings_info.reset();
         self.settings_info.with_label_values(&[hash]).set(1);
+        self.lock_info().settings = Some(hash.to_owned());
+    }
+
+    /// What runs.
+    #[must_use]
+    pub fn info(&self) -> Info {
+        self.lock_info().clone()
+    }
+
+    fn lock_info(&self) -> MutexGuard<'_, Info> {
+        self.info.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The exposition text that Prometheus scrapes.
