@@ -12,16 +12,25 @@
 pub mod compile;
 pub mod condition;
 pub mod evaluate;
-pub mod matcher;
+mod format;
+mod lists;
+mod matcher;
 pub mod phrase;
 mod rule;
+mod sources;
+pub mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use compile::{CompileError, Program};
 pub use condition::Condition;
 pub use rule::{Rule, RuleRoute, Status};
+pub use sources::Sources;
 
+use std::path::Path;
 use std::sync::Arc;
 
+use crate::document::{Fault, Faults, Origin, Place};
 use crate::message::Millis;
 
 /// A rule's position in the full ruleset, as loaded.
@@ -35,10 +44,39 @@ pub struct Ruleset {
     pub rules: Arc<[Rule]>,
     /// Content hash over all rules with their statuses; on every item that they cause.
     pub hash: Arc<str>,
+    /// What somebody should look at, although the rules can be used.
+    pub warnings: Vec<Fault>,
     program: Program,
 }
 
 impl Ruleset {
+    /// Reads and compiles the rule files of a folder: `*.yaml`, with phrase lists in
+    /// `lists/*.txt`. On failure every fault of every file comes back, warnings included.
+    pub fn load(dir: &Path) -> Result<Self, Vec<Fault>> {
+        let mut faults = Faults::new();
+        let sources = Sources::read(dir, &mut faults);
+        Self::read(&sources, faults)
+    }
+
+    /// Reads and compiles files that are in memory, after faults that were found before.
+    pub fn read(sources: &Sources, mut faults: Faults) -> Result<Self, Vec<Fault>> {
+        let rules = format::read(sources, &mut faults);
+        if faults.has_errors() {
+            return Err(faults.into_vec());
+        }
+        match Self::new(rules) {
+            Ok(ruleset) => Ok(Self {
+                warnings: faults.into_vec(),
+                ..ruleset
+            }),
+            Err(error) => {
+                let place = Place::elsewhere(Origin::Flag("--rules".into()));
+                faults.push(Fault::error("too-large", error.to_string(), &place));
+                Err(faults.into_vec())
+            }
+        }
+    }
+
     /// Compiles rules.
     pub fn new(rules: Vec<Rule>) -> Result<Self, CompileError> {
         let rules: Arc<[Rule]> = rules.into();
@@ -47,6 +85,7 @@ impl Ruleset {
         Ok(Self {
             rules,
             hash,
+            warnings: Vec::new(),
             program,
         })
     }
@@ -60,6 +99,7 @@ impl Ruleset {
         Ok(Self {
             rules: Arc::clone(&self.rules),
             hash: Arc::clone(&self.hash),
+            warnings: Vec::new(),
             program,
         })
     }

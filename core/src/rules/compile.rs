@@ -165,6 +165,24 @@ impl Program {
         })
     }
 
+    /// Number of distinct phrases and regexes.
+    #[must_use]
+    pub const fn pattern_count(&self) -> usize {
+        self.terms_of.len()
+    }
+
+    /// The rules that are evaluated for every message, because they can be true of a text in which
+    /// nothing is found.
+    #[must_use]
+    pub fn always_evaluated(&self) -> Vec<RuleIndex> {
+        let runnable = |index: &u32| {
+            self.rules
+                .get(*index as usize)
+                .map(|runnable| runnable.rule)
+        };
+        self.always.rules.iter().filter_map(runnable).collect()
+    }
+
     pub(super) const fn longest_window(&self) -> Millis {
         self.longest_window
     }

@@ -118,6 +118,23 @@ pub enum KnownList {
     OneOf(Vec<Box<str>>),
 }
 
+impl Condition {
+    /// Whether it is false of every text in which no phrase and no regex is found.
+    #[must_use]
+    pub fn needs_a_pattern(&self) -> bool {
+        match self {
+            Condition::Phrases(_) | Condition::Regex(_) => true,
+            Condition::Not(_) | Condition::Fact(_) => false,
+            Condition::Rate(rate) => rate.of.needs_a_pattern(),
+            Condition::All(of) => of.iter().any(Self::needs_a_pattern),
+            Condition::Any(of) => of.iter().all(Self::needs_a_pattern),
+            Condition::Count { of, at_least } => {
+                of.iter().filter(|inner| !inner.needs_a_pattern()).count() < *at_least
+            }
+        }
+    }
+}
+
 impl Fact {
     /// Whether it is true of a message.
     #[must_use]

@@ -1,11 +1,14 @@
 //! One rule.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::condition::Condition;
+use super::testing::Tests;
+use crate::document::Place;
 use crate::message::Millis;
 use crate::verdict::Severity;
 
@@ -51,12 +54,12 @@ impl Status {
 pub struct RuleRoute {
     /// Its name.
     pub queue: Arc<str>,
-    /// How long after the message a decision is due, in milliseconds.
-    pub due: Option<Millis>,
+    /// How long after the message a decision is due.
+    pub due: Option<Duration>,
 }
 
 /// One rule, as written.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Rule {
     /// Unique over all files.
     pub id: Arc<str>,
@@ -88,6 +91,10 @@ pub struct Rule {
     pub owner: Option<Arc<str>>,
     /// Cases that are known to fire it wrongly.
     pub known_false_positives: Vec<Arc<str>>,
+    /// Its own tests.
+    pub tests: Tests,
+    /// Where it was written.
+    pub place: Place,
 }
 
 /// What the version covers. The order of the fields is part of the format.
