@@ -19,10 +19,10 @@ use axum::routing::get;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use zeroize::Zeroizing;
 
 use super::health::{Health, Reason};
 use super::metrics::Metrics;
+use crate::settings::Secret;
 
 #[cfg(test)]
 mod tests;
@@ -37,7 +37,7 @@ pub struct Endpoint {
     pub health: Arc<Health>,
     /// Bearer token for requests that change state from elsewhere than loopback. Without one they
     /// are refused.
-    pub token: Option<Arc<Zeroizing<String>>>,
+    pub token: Option<Secret>,
 }
 
 /// The running endpoint. It ends when this is dropped.
@@ -172,7 +172,7 @@ async fn check(
     request: Request,
     next: Next,
 ) -> Response {
-    let token = endpoint.token.as_ref().map(|token| token.as_str());
+    let token = endpoint.token.as_ref().map(Secret::reveal);
     match guard(request.method(), peer.ip(), request.headers(), token) {
         Ok(()) => next.run(request).await,
         Err(status) => status.into_response(),

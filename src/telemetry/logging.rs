@@ -9,22 +9,15 @@ use std::io;
 use std::panic::PanicHookInfo;
 
 use rdkafka::config::RDKafkaLogLevel;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::settings::{Log, LogFormat, LogLevel};
 
 mod limit;
 #[cfg(test)]
 mod tests;
 
 pub use limit::Limit;
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// One JSON object a line, for machines.
-    Json,
-    /// One readable line, for people.
-    Text,
-}
 
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -47,22 +40,24 @@ pub enum Error {
     CoreFiles(io::Error),
 }
 
-/// Sets up logging for the process: events of `filter` (a level, or `tracing` directives) to
-/// standard error, the panic hook, and no core files.
+/// Sets up logging for the process: events to standard error, the panic hook, and no core files.
 ///
 /// # Errors
-/// The filter is not one, logging was set up before, or core files cannot be switched off.
-pub fn init(format: Format, filter: &str) -> Result<(), Error> {
-    let parsed = EnvFilter::try_new(filter).map_err(|cause| Error::Filter {
-        found: filter.to_owned(),
-        cause,
-    })?;
+/// Logging was set up before, or core files cannot be switched off.
+pub fn init(log: Log) -> Result<(), Error> {
+    let level = match log.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
     let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(parsed)
+        .with_max_level(level)
         .with_writer(io::stderr);
-    let set = match format {
-        Format::Json => subscriber.json().flatten_event(true).try_init(),
-        Format::Text => subscriber.with_ansi(false).try_init(),
+    let set = match log.format {
+        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+        LogFormat::Text => subscriber.with_ansi(false).try_init(),
     };
     set.map_err(Error::Again)?;
     std::panic::set_hook(Box::new(report_panic));
