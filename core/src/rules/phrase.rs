@@ -29,6 +29,9 @@ pub enum PhraseError {
     /// A `*` that is neither first nor last.
     #[error("`*` may only stand at the start or the end of a phrase")]
     InnerWildcard,
+    /// A `*` beside a space.
+    #[error("a `*` must touch the word that it leaves open, as in `pay*`")]
+    LooseWildcard,
     /// Too short to leave open.
     #[error("a phrase with `*` needs at least 2 characters beside it")]
     TooOpen,
@@ -47,6 +50,12 @@ impl Phrase {
         let inner = inner.strip_suffix('*').unwrap_or(inner);
         if inner.contains('*') {
             return Err(PhraseError::InnerWildcard);
+        }
+        let loose = |open, is_space: Option<bool>| open && is_space == Some(true);
+        if loose(open_start, inner.chars().next().map(char::is_whitespace))
+            || loose(open_end, inner.chars().next_back().map(char::is_whitespace))
+        {
+            return Err(PhraseError::LooseWildcard);
         }
         let view = folded(inner);
         let literal = view.trim();

@@ -14,6 +14,8 @@ use crate::text::{View, folded};
 
 /// Longest regex, in bytes.
 const MAX_REGEX: usize = 2_000;
+/// Regexes run on bytes, where only ASCII can stand in a class.
+const BYTES: &str = "beyond ASCII, write alternatives instead of a class: `(€|£)`, not `[€£]`";
 
 /// `[phrase, …]`, or `{list: name, views: […]}`.
 pub(super) fn phrases(
@@ -128,7 +130,12 @@ pub(super) fn regex(node: &Node, faults: &mut Faults) -> Option<Condition> {
         Ok(hir) => hir,
         Err(error) => {
             let (what, at) = explain(&error);
-            faults.push(fault(format!("the regex cannot be read: {what}"), at).label(what));
+            let unicode = what.starts_with("Unicode not allowed");
+            let fault = fault(format!("the regex cannot be read: {what}"), at).label(what);
+            faults.push(match unicode {
+                true => fault.help(BYTES),
+                false => fault,
+            });
             return None;
         }
     };

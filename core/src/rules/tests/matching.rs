@@ -28,6 +28,7 @@ fn phrases_are_read() {
     assert_eq!(Phrase::parse(" \u{200B} "), Err(PhraseError::Empty));
     assert_eq!(Phrase::parse("*"), Err(PhraseError::Empty));
     assert_eq!(Phrase::parse("a*b"), Err(PhraseError::InnerWildcard));
+    assert_eq!(Phrase::parse("pay *"), Err(PhraseError::LooseWildcard));
     assert_eq!(Phrase::parse("a*"), Err(PhraseError::TooOpen));
     assert_eq!(Phrase::parse(&"a".repeat(300)), Err(PhraseError::TooLong));
 }
