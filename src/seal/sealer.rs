@@ -37,6 +37,7 @@ pub struct Sealer {
     info: Vec<u8>,
     renew_after: Duration,
     exchange: Exchange,
+    random: Random,
     canonical: Canonical,
     in_out: Vec<u8>,
     salt: String,
@@ -64,6 +65,7 @@ impl Sealer {
             info,
             renew_after: RENEW_AFTER,
             exchange,
+            random: Random::default(),
             canonical: Canonical::default(),
             in_out: Vec::new(),
             salt: String::new(),
@@ -93,9 +95,7 @@ impl Sealer {
             // The old context is wiped as it is dropped.
             self.exchange = Exchange::new(&self.key, &self.info)?;
         }
-        let mut random = [0; SALT_BYTES + NONCE_BYTES];
-        rand::fill(&mut random).map_err(|_| SealError::Randomness)?;
-        let (salt, nonce) = split(&random);
+        let (salt, nonce) = self.random.next()?;
 
         let data_key = self.data_key(subject, &salt)?;
         self.in_out.clear();
@@ -158,12 +158,38 @@ impl Exchange {
     }
 }
 
-fn split(random: &[u8; SALT_BYTES + NONCE_BYTES]) -> ([u8; SALT_BYTES], [u8; NONCE_BYTES]) {
-    let mut salt = [0; SALT_BYTES];
-    let mut nonce = [0; NONCE_BYTES];
-    salt.copy_from_slice(&random[..SALT_BYTES]);
-    nonce.copy_from_slice(&random[SALT_BYTES..]);
-    (salt, nonce)
+/// Salts and nonces, fetched from the generator for many envelopes at once: a call costs 0.4 µs
+/// whatever its size. They are public, so keeping some ahead gives nothing away; each is used once.
+struct Random {
+    bytes: [u8; Self::ENVELOPES * Self::EACH],
+    used: usize,
+}
+
+impl Random {
+    const ENVELOPES: usize = 32;
+    const EACH: usize = SALT_BYTES + NONCE_BYTES;
+
+    fn next(&mut self) -> Result<([u8; SALT_BYTES], [u8; NONCE_BYTES]), SealError> {
+        if self.used + Self::EACH > self.bytes.len() {
+            rand::fill(&mut self.bytes).map_err(|_| SealError::Randomness)?;
+            self.used = 0;
+        }
+        let mut salt = [0; SALT_BYTES];
+        let mut nonce = [0; NONCE_BYTES];
+        let (at, middle) = (self.used, self.used + SALT_BYTES);
+        self.used += Self::EACH;
+        salt.copy_from_slice(&self.bytes[at..middle]);
+        nonce.copy_from_slice(&self.bytes[middle..self.used]);
+        Ok((salt, nonce))
+    }
+}
+
+impl Default for Random {
+    fn default() -> Self {
+        let bytes = [0; Self::ENVELOPES * Self::EACH];
+        let used = bytes.len();
+        Self { bytes, used }
+    }
 }
 
 fn fill(out: &mut String, bytes: &[u8]) {

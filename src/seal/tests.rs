@@ -69,6 +69,40 @@ fn within_a_minute_the_exchange_is_kept_and_the_data_key_is_not() {
 }
 
 #[test]
+fn no_salt_or_nonce_comes_twice() {
+    let (mut sealer, _) = pair();
+    let mut salts = std::collections::HashSet::new();
+    let mut nonces = std::collections::HashSet::new();
+    for _ in 0..500 {
+        let envelope = sealer.seal(&subject("a"), b"").unwrap();
+        assert!(salts.insert(envelope.salt.to_string()));
+        assert!(nonces.insert(envelope.nonce.to_string()));
+    }
+}
+
+/// What was sealed stays in topics for as long as they are kept: this envelope must open with
+/// every later version of the program.
+#[test]
+fn an_envelope_of_the_first_version_still_opens() {
+    let mut opener = Opener::new(fixed_key());
+    let envelope: Envelope<'_> =
+        serde_json::from_str(include_str!("tests/envelope.v1.json")).unwrap();
+    let opened = opener.open(&subject("a"), &envelope).unwrap();
+    assert_eq!(opened.as_slice(), b"sealed by version 1");
+}
+
+/// A key pair that is known to everybody.
+fn fixed_key() -> PrivateKey {
+    use hpke::{Kem as _, Serializable as _};
+    let (private, public) = Kem::derive_keypair(&[7; 32]);
+    let purpose = Purpose::Evidence {
+        region: "us".to_owned(),
+    };
+    let public = PublicKey::from_bytes(purpose, &public.to_bytes(), None).unwrap();
+    PrivateKey::from_bytes(public, &private.to_bytes(), None).unwrap()
+}
+
+#[test]
 fn a_salt_of_another_envelope_does_not_fit() {
     let (mut sealer, mut opener) = pair();
     let one = sealer.seal(&subject("a"), b"one").unwrap().into_owned();
@@ -154,7 +188,8 @@ fn another_version_is_named() {
 fn malformed_fields_are_named() {
     let (mut sealer, mut opener) = pair();
     let good = sealer.seal(&subject("a"), b"text").unwrap().into_owned();
-    let cases: [(&str, fn(&mut Envelope<'static>)); 5] = [
+    type Damage = fn(&mut Envelope<'static>);
+    let cases: [(&str, Damage); 5] = [
         ("enc", |e| e.enc = "AAAA".into()),
         ("salt", |e| e.salt = "not base64!".into()),
         ("nonce", |e| e.nonce = "".into()),
