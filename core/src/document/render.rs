@@ -5,7 +5,7 @@ use annotate_snippets::{
     normalize_untrusted_str,
 };
 
-use super::{Fault, FaultSeverity, Place, Source};
+use super::{Fault, FaultSeverity, Origin, Place, Source};
 
 /// A line longer than this is not shown: its place is.
 const MAX_LINE: usize = 2_000;
@@ -39,7 +39,10 @@ fn group(fault: &Fault) -> Group<'_> {
     let mut elsewhere = Vec::new();
     match window(&fault.place) {
         None => {
-            group = group.element(header(&fault.place));
+            // Of what nobody wrote there is nothing to show.
+            if fault.place.origin != Origin::Default {
+                group = group.element(header(&fault.place));
+            }
             elsewhere.extend(&fault.related);
         }
         Some(window) => {
@@ -64,6 +67,7 @@ fn group(fault: &Fault) -> Group<'_> {
                 let context = window.annotation(AnnotationKind::Context, &other.label);
                 group = group.element(window.snippet().annotation(context));
             }
+            None if other.place.origin == Origin::Default => {}
             None => {
                 let note = format!("{}: {}", other.place, other.label);
                 group = group.element(Level::NOTE.message(note));
