@@ -57,6 +57,37 @@ impl Canonical {
     }
 }
 
+/// Reads what [`Canonical`] wrote. Every method gives `None` where the bytes are not that.
+pub(crate) struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    /// Reads a value of that domain.
+    pub(crate) fn new(bytes: &'a [u8], domain: &str) -> Option<Self> {
+        let mut reader = Self(bytes);
+        (reader.bytes()? == domain.as_bytes()).then_some(reader)
+    }
+
+    pub(crate) fn bytes(&mut self) -> Option<&'a [u8]> {
+        let (length, rest) = self.0.split_first_chunk::<4>()?;
+        let (bytes, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
+    pub(crate) fn number(&mut self) -> Option<i64> {
+        Some(i64::from_be_bytes(self.bytes()?.try_into().ok()?))
+    }
+
+    /// `Some(None)` is absent.
+    pub(crate) fn optional(&mut self) -> Option<Option<&'a [u8]>> {
+        match self.bytes()? {
+            [0] => Some(None),
+            [1] => Some(Some(self.bytes()?)),
+            _ => None,
+        }
+    }
+}
+
 /// SHA-256.
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
@@ -101,6 +132,36 @@ mod tests {
         one.start("d").optional(None);
         two.start("d").optional(Some(b""));
         assert_ne!(one.as_bytes(), two.as_bytes());
+    }
+
+    #[test]
+    fn what_was_written_reads_back() {
+        let mut out = Canonical::default();
+        out.start("d")
+            .number(-7)
+            .optional(None)
+            .optional(Some(b""))
+            .text("x");
+        let bytes = out.as_bytes();
+        let mut reader = Reader::new(bytes, "d").unwrap();
+        assert_eq!(reader.number(), Some(-7));
+        assert_eq!(reader.optional(), Some(None));
+        assert_eq!(reader.optional(), Some(Some(&b""[..])));
+        assert_eq!(reader.bytes(), Some(&b"x"[..]));
+        assert_eq!(reader.bytes(), None);
+        assert!(Reader::new(bytes, "e").is_none());
+        for cut in 0..bytes.len() {
+            let Some(mut reader) = Reader::new(&bytes[..cut], "d") else {
+                continue;
+            };
+            let all = (|| {
+                reader.number()?;
+                reader.optional()?;
+                reader.optional()?;
+                reader.bytes()
+            })();
+            assert_eq!(all, None, "cut at {cut}");
+        }
     }
 
     #[test]

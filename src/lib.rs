@@ -3,8 +3,11 @@
 
 mod canonical;
 pub mod cli;
+pub mod dead_letter;
+pub mod headers;
 pub mod kafka;
 pub mod record;
 pub mod seal;
 pub mod settings;
+pub mod source;
 pub mod telemetry;

@@ -17,6 +17,12 @@
 //! order, after any loss; there is no counter that a crash, a retry or a second thread could
 //! reuse; and a data key handed out for one item (a legal request, say) opens no other.
 //!
+//! An envelope can shed its content and keep a *digest* of it (HMAC-SHA256 under a second exported
+//! key), so that a reference to a message that was too large can still be compared with the message
+//! itself. A plain SHA-256 of a short text beside it would be as good as the text: whoever reads
+//! the topic tries likely texts until one fits. A key that all workers share would have to be kept
+//! secret on each of them. The exported key is known to the holder of the private key only.
+//!
 //! The associated data binds an envelope to its kind, item id, region and schema version, so that
 //! it cannot be moved under another item or into another region's queue. The sending context and
 //! its ephemeral secret are dropped when the minute is over: from then on nothing in the worker's
@@ -42,6 +48,7 @@ mod sealer;
 mod tests;
 
 pub use envelope::{ENVELOPE_VERSION, Envelope};
+pub(crate) use envelope::{decode as decode_base64, encode as encode_base64};
 pub use key::{KeyError, KeyId, PrivateKey, PublicKey, Purpose};
 pub use opener::{OpenError, Opener};
 pub use sealer::{SealError, Sealer};
@@ -106,13 +113,29 @@ impl Subject<'_> {
     }
 
     /// The exporter context that the data key is made from.
-    fn write_exporter_context(
+    fn write_data_context(&self, purpose: &Purpose, salt: &[u8; SALT_BYTES], out: &mut Canonical) {
+        out.start(purpose.domain()).bytes(salt).text(self.id);
+    }
+
+    /// The exporter context that the digest's key is made from.
+    fn write_digest_context(
         &self,
         purpose: &Purpose,
         salt: &[u8; SALT_BYTES],
         out: &mut Canonical,
     ) {
-        out.start(purpose.domain()).bytes(salt).text(self.id);
+        out.start("dmwatch/digest/v1")
+            .text(purpose.domain())
+            .bytes(salt)
+            .text(self.id);
+    }
+}
+
+/// What a digest is computed over: parts, with their borders.
+fn write_identity(parts: &[&[u8]], out: &mut Canonical) {
+    out.start("dmwatch/identity/v1");
+    for part in parts {
+        out.bytes(part);
     }
 }
 

@@ -28,12 +28,16 @@ pub struct Envelope<'a> {
     /// Salt of the data key: 16 bytes.
     #[serde(borrow)]
     pub salt: Cow<'a, str>,
-    /// Nonce of the cipher: 12 bytes.
-    #[serde(borrow)]
-    pub nonce: Cow<'a, str>,
+    /// Nonce of the cipher: 12 bytes. Absent, with the ciphertext, in a reference.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<Cow<'a, str>>,
     /// What was sealed, then the authentication tag of 16 bytes.
-    #[serde(borrow)]
-    pub ciphertext: Cow<'a, str>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub ciphertext: Option<Cow<'a, str>>,
+    /// Keyed digest of what was sealed, 32 bytes: present in references, and in envelopes that are
+    /// so large that they may have to become one.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Cow<'a, str>>,
 }
 
 impl Envelope<'_> {
@@ -45,10 +49,28 @@ impl Envelope<'_> {
             key_id: Cow::Owned(self.key_id.into_owned()),
             enc: Cow::Owned(self.enc.into_owned()),
             salt: Cow::Owned(self.salt.into_owned()),
-            nonce: Cow::Owned(self.nonce.into_owned()),
-            ciphertext: Cow::Owned(self.ciphertext.into_owned()),
+            nonce: self.nonce.map(owned),
+            ciphertext: self.ciphertext.map(owned),
+            digest: self.digest.map(owned),
         }
     }
+
+    /// Leaves the content out: what remains is a reference that the holder of the private key can
+    /// compare with a text, and nobody can guess a text from.
+    pub fn make_reference(&mut self) {
+        self.nonce = None;
+        self.ciphertext = None;
+    }
+
+    /// Whether the content was left out.
+    #[must_use]
+    pub fn is_reference(&self) -> bool {
+        self.ciphertext.is_none()
+    }
+}
+
+fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
+    Cow::Owned(text.into_owned())
 }
 
 /// Appends bytes as base64.

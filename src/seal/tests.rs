@@ -43,7 +43,7 @@ fn what_was_sealed_opens_also_through_json_and_after_renewal() {
     for n in 0..3 {
         let text = format!("text number {n}");
         let id = format!("id-{n}");
-        let envelope = sealer.seal(&subject(&id), text.as_bytes()).unwrap();
+        let envelope = sealer.seal(&subject(&id), text.as_bytes(), &[]).unwrap();
         encs.push(envelope.enc.to_string());
         lines.push((id, text, serde_json::to_string(&envelope).unwrap()));
     }
@@ -60,8 +60,14 @@ fn what_was_sealed_opens_also_through_json_and_after_renewal() {
 #[test]
 fn within_a_minute_the_exchange_is_kept_and_the_data_key_is_not() {
     let (mut sealer, _) = pair();
-    let one = sealer.seal(&subject("a"), b"same").unwrap().into_owned();
-    let two = sealer.seal(&subject("a"), b"same").unwrap().into_owned();
+    let one = sealer
+        .seal(&subject("a"), b"same", &[])
+        .unwrap()
+        .into_owned();
+    let two = sealer
+        .seal(&subject("a"), b"same", &[])
+        .unwrap()
+        .into_owned();
     assert_eq!(one.enc, two.enc);
     assert_ne!(one.salt, two.salt);
     assert_ne!(one.nonce, two.nonce);
@@ -69,10 +75,50 @@ fn within_a_minute_the_exchange_is_kept_and_the_data_key_is_not() {
 }
 
 #[test]
+fn no_salt_or_nonce_comes_twice() {
+    let (mut sealer, _) = pair();
+    let mut salts = std::collections::HashSet::new();
+    let mut nonces = std::collections::HashSet::new();
+    for _ in 0..500 {
+        let envelope = sealer.seal(&subject("a"), b"", &[]).unwrap();
+        assert!(salts.insert(envelope.salt.to_string()));
+        assert!(nonces.insert(envelope.nonce.unwrap().to_string()));
+    }
+}
+
+/// What was sealed stays in topics for as long as they are kept: this envelope must open with
+/// every later version of the program.
+#[test]
+fn an_envelope_of_the_first_version_still_opens() {
+    let mut opener = Opener::new(fixed_key());
+    let envelope: Envelope<'_> =
+        serde_json::from_str(include_str!("tests/envelope.v1.json")).unwrap();
+    let opened = opener.open(&subject("a"), &envelope).unwrap();
+    assert_eq!(opened.as_slice(), b"sealed by version 1");
+}
+
+/// A key pair that is known to everybody.
+fn fixed_key() -> PrivateKey {
+    use hpke::{Kem as _, Serializable as _};
+    let (private, public) = Kem::derive_keypair(&[7; 32]);
+    let purpose = Purpose::Evidence {
+        region: "us".to_owned(),
+    };
+    let public = PublicKey::from_bytes(purpose, &public.to_bytes(), None).unwrap();
+    PrivateKey::from_bytes(public, &private.to_bytes(), None).unwrap()
+}
+
+#[test]
 fn a_salt_of_another_envelope_does_not_fit() {
     let (mut sealer, mut opener) = pair();
-    let one = sealer.seal(&subject("a"), b"one").unwrap().into_owned();
-    let mut two = sealer.seal(&subject("a"), b"two").unwrap().into_owned();
+    let one = sealer
+        .seal(&subject("a"), b"one", &[])
+        .unwrap()
+        .into_owned();
+    let mut two = sealer
+        .seal(&subject("a"), b"two", &[])
+        .unwrap()
+        .into_owned();
     two.salt = one.salt;
     assert!(matches!(
         opener.open(&subject("a"), &two),
@@ -84,7 +130,7 @@ fn a_salt_of_another_envelope_does_not_fit() {
 fn every_part_of_the_subject_counts() {
     let (mut sealer, mut opener) = pair();
     let sealed = subject("a");
-    let envelope = sealer.seal(&sealed, b"text").unwrap();
+    let envelope = sealer.seal(&sealed, b"text", &[]).unwrap();
     for other in [
         subject("b"),
         Subject {
@@ -124,7 +170,10 @@ fn the_region_counts_even_with_the_same_secret() {
 
     let mut sealer = Sealer::new(us.public().clone()).unwrap();
     let mut opener = Opener::new(eu);
-    let mut envelope = sealer.seal(&subject("a"), b"text").unwrap().into_owned();
+    let mut envelope = sealer
+        .seal(&subject("a"), b"text", &[])
+        .unwrap()
+        .into_owned();
     assert!(matches!(
         opener.open(&subject("a"), &envelope),
         Err(OpenError::WrongKey { .. })
@@ -139,7 +188,10 @@ fn the_region_counts_even_with_the_same_secret() {
 #[test]
 fn another_version_is_named() {
     let (mut sealer, mut opener) = pair();
-    let mut envelope = sealer.seal(&subject("a"), b"text").unwrap().into_owned();
+    let mut envelope = sealer
+        .seal(&subject("a"), b"text", &[])
+        .unwrap()
+        .into_owned();
     envelope.v = 9;
     assert_eq!(
         opener
@@ -153,14 +205,18 @@ fn another_version_is_named() {
 #[test]
 fn malformed_fields_are_named() {
     let (mut sealer, mut opener) = pair();
-    let good = sealer.seal(&subject("a"), b"text").unwrap().into_owned();
-    let cases: [(&str, fn(&mut Envelope<'static>)); 5] = [
+    let good = sealer
+        .seal(&subject("a"), b"text", &[])
+        .unwrap()
+        .into_owned();
+    type Damage = fn(&mut Envelope<'static>);
+    let cases: [(&str, Damage); 5] = [
         ("enc", |e| e.enc = "AAAA".into()),
         ("salt", |e| e.salt = "not base64!".into()),
-        ("nonce", |e| e.nonce = "".into()),
-        ("ciphertext", |e| e.ciphertext = "AAAA".into()),
+        ("nonce", |e| e.nonce = Some("".into())),
+        ("ciphertext", |e| e.ciphertext = Some("AAAA".into())),
         ("ciphertext", |e| {
-            e.ciphertext = format!("{}=", e.ciphertext).into()
+            e.ciphertext = e.ciphertext.as_ref().map(|text| format!("{text}=").into())
         }),
     ];
     for (field, damage) in cases {
@@ -206,7 +262,7 @@ proptest! {
     #[test]
     fn round_trip(text in proptest::collection::vec(any::<u8>(), 0..2000), id in ".{0,64}") {
         let (mut sealer, mut opener) = pair();
-        let envelope = sealer.seal(&subject(&id), &text).unwrap();
+        let envelope = sealer.seal(&subject(&id), &text, &[]).unwrap();
         let opened = opener.open(&subject(&id), &envelope).unwrap();
         prop_assert_eq!(opened.as_slice(), text.as_slice());
     }
@@ -219,12 +275,12 @@ proptest! {
         bit in 0u8..8,
     ) {
         let (mut sealer, mut opener) = pair();
-        let mut envelope = sealer.seal(&subject("a"), &text).unwrap().into_owned();
+        let mut envelope = sealer.seal(&subject("a"), &text, &[]).unwrap().into_owned();
         let slot = match field {
             0 => &mut envelope.enc,
             1 => &mut envelope.salt,
-            2 => &mut envelope.nonce,
-            _ => &mut envelope.ciphertext,
+            2 => envelope.nonce.as_mut().unwrap(),
+            _ => envelope.ciphertext.as_mut().unwrap(),
         };
         let mut bytes = decode(slot).unwrap();
         let at = at.index(bytes.len());
@@ -247,11 +303,54 @@ proptest! {
             key_id: key_id.into(),
             enc: enc.into(),
             salt: salt.into(),
-            nonce: nonce.into(),
-            ciphertext: text.into(),
+            nonce: Some(nonce.into()),
+            ciphertext: Some(text.into()),
+            digest: None,
         };
         prop_assert!(opener.open(&subject("a"), &envelope).is_err());
     }
+}
+
+#[test]
+fn a_reference_can_be_compared_by_the_holder_of_the_key_only() {
+    let (mut sealer, mut opener) = pair();
+    let identity: [&[u8]; 2] = [b"message-1", b"text"];
+    let other: [&[u8]; 2] = [b"message-1t", b"ext"];
+    let large = vec![b'x'; 20_000];
+    let mut sealed = sealer
+        .seal(&subject("a"), &large, &identity)
+        .unwrap()
+        .into_owned();
+    assert!(opener.open(&subject("a"), &sealed).is_ok());
+    sealed.make_reference();
+    let reference = sealer
+        .reference(&subject("a"), &identity)
+        .unwrap()
+        .into_owned();
+    assert_ne!(sealed.digest, reference.digest, "each has a key of its own");
+    for envelope in [sealed, reference] {
+        assert!(envelope.is_reference());
+        let mut is = |id, identity: &[&[u8]]| {
+            opener
+                .is_digest_of(&subject(id), &envelope, identity)
+                .unwrap()
+        };
+        assert_eq!(is("a", &identity), Some(true));
+        assert_eq!(is("a", &other), Some(false));
+        assert_eq!(is("b", &identity), Some(false));
+        assert_eq!(
+            opener.open(&subject("a"), &envelope).unwrap_err(),
+            OpenError::Reference
+        );
+        let json = serde_json::to_string(&envelope).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Envelope<'_>>(&json).unwrap(),
+            envelope
+        );
+    }
+    let small = sealer.seal(&subject("a"), b"text", &identity).unwrap();
+    let compared = opener.is_digest_of(&subject("a"), &small, &identity);
+    assert_eq!(compared.unwrap(), None);
 }
 
 // === key files ===
@@ -275,7 +374,7 @@ fn key_files_round_trip_and_are_never_overwritten() {
         assert_eq!(&public, key.public());
         let private = key_file::read_private(&files.private).unwrap();
         let mut sealer = Sealer::new(public.clone()).unwrap();
-        let envelope = sealer.seal(&subject("a"), b"text").unwrap();
+        let envelope = sealer.seal(&subject("a"), b"text", &[]).unwrap();
         assert!(Opener::new(private).open(&subject("a"), &envelope).is_ok());
 
         let before = fs::read(&files.private).unwrap();

@@ -1,0 +1,19 @@
+//! Tests with real parts: the `dmwatch` binary as a process, a real Apache Kafka, messages written and
+//! read by programs that are not ours. One oracle judges every fault test; see `support/oracle.rs`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should fail"
+)]
+#![allow(
+    unreachable_pub,
+    reason = "`pub` tells what the tests may use from what is a detail of the kit"
+)]
+#![allow(
+    dead_code,
+    reason = "until the scenarios that use all of the kit are here"
+)]
+
+mod kit;
+mod support;

@@ -1,0 +1,12 @@
+//! The test kit: real brokers, foreign clients, the worker as a process, and the oracle.
+
+pub mod cluster;
+pub mod foreign;
+pub mod generate;
+pub mod guard;
+mod kafka_tools;
+pub mod oracle;
+mod ports;
+pub mod process;
+pub mod random;
+pub mod wait;
