@@ -5,6 +5,7 @@ mod canonical;
 pub mod cli;
 pub mod dead_letter;
 pub mod headers;
+pub mod demo;
 pub mod kafka;
 pub mod record;
 pub mod seal;
