@@ -4,8 +4,8 @@
 mod canonical;
 pub mod cli;
 pub mod dead_letter;
-pub mod headers;
 pub mod demo;
+pub mod headers;
 pub mod kafka;
 pub mod record;
 pub mod seal;
