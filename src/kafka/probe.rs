@@ -161,7 +161,7 @@ impl Probe {
                 Err(error) => error,
             };
             // Serves the events that came in meanwhile.
-            let _served = self.client.poll(Duration::from_millis(50));
+            self.client.poll(Duration::from_millis(50));
             let cause = self.events.cause();
             let is_refused = cause.as_ref().is_some_and(ProbeError::is_settings);
             if is_refused || Instant::now() >= deadline {
