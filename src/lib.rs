@@ -4,11 +4,15 @@
 mod canonical;
 pub mod cli;
 pub mod dead_letter;
-pub mod demo;
 pub mod headers;
+pub mod item;
 pub mod kafka;
 pub mod record;
 pub mod seal;
 pub mod settings;
 pub mod source;
 pub mod telemetry;
+
+#[cfg(test)]
+#[path = "../tests/it/support/schema.rs"]
+mod schema_check;

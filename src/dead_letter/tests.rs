@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use rdkafka::message::{Header, OwnedHeaders};
 
 use super::*;
+use crate::schema_check::check;
 use crate::seal::{OpenError, Opener, PrivateKey, Purpose};
 use dmwatch_core::message::Millis;
 
@@ -82,6 +83,14 @@ fn a_dead_letter_says_where_and_why_and_shows_nothing() {
     );
     let payload = String::from_utf8(record.payload.clone().unwrap()).unwrap();
     assert!(!payload.contains(CANARY));
+
+    check("dead-letter.v1", payload.as_bytes()).unwrap();
+    let shown: serde_json::Map<String, serde_json::Value> = shown
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect();
+    let shown = serde_json::to_vec(&shown).unwrap();
+    check("dead-letter.v1#/$defs/headers", &shown).unwrap();
 
     let letter = Letter::read(&kafka(&record.headers)).unwrap();
     assert_eq!(letter.source(), source());
@@ -165,6 +174,7 @@ fn what_is_too_large_goes_out_as_a_reference() {
         let record = maker.record(&failed(Some(b"k"), Some(&value)));
         assert!(record.size() + RECORD_OVERHEAD <= limit, "{length}");
         let payload = record.payload.unwrap();
+        check("dead-letter.v1", &payload).unwrap();
         let read: Value<'_> = serde_json::from_slice(&payload).unwrap();
         assert_eq!(read.value_bytes, Some(length as u64));
         let letter = Letter::read(&kafka(&record.headers)).unwrap();
@@ -190,9 +200,40 @@ fn a_refused_dead_letter_becomes_a_reference() {
     assert!(reference.size() < 1_000, "{}", reference.size());
     assert_eq!(reference.headers, record.headers);
     assert_eq!(reference.key, record.key);
-    let value: Value<'_> = serde_json::from_slice(reference.payload.as_ref().unwrap()).unwrap();
+    let payload = reference.payload.unwrap();
+    check("dead-letter.v1", &payload).unwrap();
+    let value: Value<'_> = serde_json::from_slice(&payload).unwrap();
     assert_eq!(value.form, Form::Reference);
     assert!(value.sealed.unwrap().digest.is_some());
+}
+
+#[test]
+fn the_schema_lists_every_reason_and_stage() {
+    let schema = include_bytes!("../../schemas/dead-letter.v1.schema.json");
+    let schema: serde_json::Value = serde_json::from_slice(schema).unwrap();
+    let headers = &schema["$defs"]["headers"]["properties"];
+    let listed = |name: &str| {
+        let names = headers[name]["enum"].as_array().unwrap().iter();
+        names
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect()
+    };
+    let reasons: Vec<String> = listed("x-dlq-reason");
+    assert_eq!(
+        reasons,
+        Reason::ALL
+            .iter()
+            .map(|one| one.as_str())
+            .collect::<Vec<_>>()
+    );
+    let stages: Vec<String> = listed("x-dlq-stage");
+    assert_eq!(
+        stages,
+        Stage::ALL
+            .iter()
+            .map(|one| one.as_str())
+            .collect::<Vec<_>>()
+    );
 }
 
 #[test]

@@ -77,7 +77,6 @@ const fn name(role: Role) -> &'static str {
         Role::Producer => "producer",
         Role::StateReader => "state reader",
         Role::Inspector => "inspector",
-        Role::Admin => "admin",
     }
 }
 

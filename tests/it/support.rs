@@ -9,4 +9,5 @@ pub mod oracle;
 mod ports;
 pub mod process;
 pub mod random;
+pub mod schema;
 pub mod wait;
