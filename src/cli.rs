@@ -3,13 +3,17 @@
 //! Each subcommand's module has `Args` (parsed by `clap`) and `run(&Args, &Global) -> Result<(),
 //! Failure>`; [`exit::Failure`] carries the exit code.
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub mod check;
+pub mod config;
 pub mod exit;
 
 use self::exit::Failure;
+use crate::settings::{LoadOptions, Needs, Settings, SettingsError};
 
 /// Watches a stream of direct messages and hands the few that need a human to the right review
 /// queue.
@@ -43,7 +47,12 @@ pub struct Global {
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Would the worker start? Checks settings, keys and rules, with --online the brokers too
+    Check(check::Args),
+    /// What is set, and by what
+    Config(config::Args),
+}
 
 impl Cli {
     /// Runs the subcommand.
@@ -51,6 +60,36 @@ impl Cli {
     /// # Errors
     /// Whatever the subcommand fails with.
     pub fn run(&self) -> Result<(), Failure> {
-        match self.command {}
+        match &self.command {
+            Command::Check(args) => check::run(args, &self.global),
+            Command::Config(args) => config::run(args, &self.global),
+        }
     }
+}
+
+impl Global {
+    /// Loads the settings. Warnings go to standard error.
+    ///
+    /// # Errors
+    /// Settings that cannot be used, with every fault (78).
+    pub fn settings(&self, needs: Needs) -> Result<Settings, Failure> {
+        use io::Write;
+        let options = LoadOptions::of_process(self.config.as_deref(), &self.sets, needs);
+        let settings = Settings::load(&options).map_err(|error| self.bad_settings(&error))?;
+        if !settings.warnings.is_empty() {
+            let warnings = dmwatch_core::document::render(&settings.warnings, color());
+            io::stderr().lock().write_all(warnings.as_bytes())?;
+        }
+        Ok(settings)
+    }
+
+    fn bad_settings(&self, error: &SettingsError) -> Failure {
+        Failure::bad_settings(error.render(color()))
+    }
+}
+
+/// Whether standard error is a terminal that wants colours.
+#[must_use]
+pub fn color() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }

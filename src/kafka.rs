@@ -8,6 +8,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use crate::settings::{LogLevel, Sasl, Settings};
 
 pub mod owned;
+pub mod probe;
 #[cfg(test)]
 mod tests;
 
@@ -26,19 +27,22 @@ pub enum Role {
     StateReader,
     /// Asks for metadata and offsets, and reads single records, without a group.
     Inspector,
+    /// Asks for topics and their configuration. To librdkafka it is a producer.
+    Admin,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Role; 4] = [
+    pub const ALL: [Role; 5] = [
         Role::Consumer,
         Role::Producer,
         Role::StateReader,
         Role::Inspector,
+        Role::Admin,
     ];
 
     const fn is_consumer(self) -> bool {
-        !matches!(self, Role::Producer)
+        !matches!(self, Role::Producer | Role::Admin)
     }
 }
 

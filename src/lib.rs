@@ -4,6 +4,7 @@
 mod canonical;
 pub mod cli;
 pub mod dead_letter;
+pub mod demo;
 pub mod headers;
 pub mod item;
 pub mod kafka;

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use dmwatch::cli::Cli;
 
-#[allow(unreachable_code, reason = "until the first subcommand is there")]
 fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,

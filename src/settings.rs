@@ -46,8 +46,9 @@ pub mod table;
 mod tests;
 mod types;
 mod values;
+mod with_rules;
 
-pub use self::explain::Explained;
+pub use self::explain::{Explained, Places};
 pub use self::needs::Needs;
 pub use self::secret::Secret;
 use self::shape::Shape;
@@ -181,6 +182,7 @@ impl Settings {
         match loaded {
             Some((mut settings, merged)) if !faults.has_errors() => {
                 settings.warnings = faults.into_vec();
+                settings.places = explain::Places::of(&merged);
                 Ok((settings, Explained::new(&merged)))
             }
             _ => Err(SettingsError::new(faults)),

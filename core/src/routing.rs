@@ -208,6 +208,11 @@ impl Routing {
         &self.queues
     }
 
+    /// The rows, in order.
+    pub fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().map(|(row, _)| row)
+    }
+
     /// Whether a queue of that name is declared.
     #[must_use]
     pub fn has_queue(&self, name: &str) -> bool {

@@ -77,6 +77,7 @@ const fn name(role: Role) -> &'static str {
         Role::Producer => "producer",
         Role::StateReader => "state reader",
         Role::Inspector => "inspector",
+        Role::Admin => "admin",
     }
 }
 

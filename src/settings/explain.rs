@@ -1,6 +1,8 @@
 //! Every setting with its value and where it comes from.
 
-use dmwatch_core::document::{Node, Origin, Value};
+use std::collections::BTreeMap;
+
+use dmwatch_core::document::{Node, Origin, Place, Value};
 
 use super::hidden::is_secret;
 
@@ -34,6 +36,52 @@ impl Explained {
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+}
+
+/// Where each setting was written, by path.
+#[derive(Debug, Clone, Default)]
+pub struct Places(BTreeMap<String, Place>);
+
+impl Places {
+    pub(super) fn of(merged: &Node) -> Self {
+        let mut places = BTreeMap::new();
+        locate(merged, "", &mut places);
+        Self(places)
+    }
+
+    /// The place of a setting (`topics.state`), or of a mapping or an item in a list
+    /// (`regions.us`, `topics.messages[0]`).
+    #[must_use]
+    pub fn place(&self, path: &str) -> Place {
+        let default = || Place::elsewhere(Origin::Default);
+        self.0.get(path).cloned().unwrap_or_else(default)
+    }
+}
+
+fn locate(node: &Node, path: &str, places: &mut BTreeMap<String, Place>) {
+    match &node.value {
+        Value::Map(entries) => {
+            for (key, value) in entries {
+                let path = if path.is_empty() {
+                    key.name.clone()
+                } else {
+                    format!("{path}.{}", key.name)
+                };
+                let is_map = matches!(value.value, Value::Map(_));
+                let place = if is_map { &key.place } else { &value.place };
+                places.insert(path.clone(), place.clone());
+                locate(value, &path, places);
+            }
+        }
+        Value::Seq(items) => {
+            for (index, item) in items.iter().enumerate() {
+                let path = format!("{path}[{index}]");
+                places.insert(path.clone(), item.place.clone());
+                locate(item, &path, places);
+            }
+        }
+        _ => {}
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use dmwatch_core::document::{Fault, Faults, Origin};
 use dmwatch_core::message::FieldMap;
 
+use super::explain::Places;
 use super::needs::Needs;
 use super::secret::Secret;
 use super::types::{
@@ -60,6 +61,7 @@ impl Resolver<'_> {
             },
             http: self.http(),
             log: self.log(),
+            places: Places::default(),
             warnings: Vec::new(),
         };
         self.cross_check(&settings);

@@ -11,6 +11,7 @@ use dmwatch_core::message::FieldMap;
 use dmwatch_core::region::{Owner, Regions};
 use dmwatch_core::routing::Routing;
 
+use super::explain::Places;
 use super::secret::Secret;
 use crate::seal::PublicKey;
 
@@ -43,6 +44,8 @@ pub struct Settings {
     pub http: Http,
     /// Logs.
     pub log: Log,
+    /// Where each setting was written, to point at it later.
+    pub places: Places,
     /// What somebody should look at, though it can be used.
     pub warnings: Vec<Fault>,
 }

@@ -31,7 +31,7 @@ written! {
         counters consumed_bytes "dmwatch_consumed_bytes_total" ["topic"]
             "Bytes of key and value read from an input topic.";
         counters verdicts "dmwatch_verdicts_total" ["verdict"]
-            "Messages judged, by verdict. Clean, flagged, not scanned and dead-lettered together account for every record consumed.";
+            "Messages by verdict. Those dead-lettered have none; a user's report becomes an item of kind report without one.";
         counters not_scanned "dmwatch_not_scanned_messages_total" ["region", "policy"]
             "Messages that a policy did not look at, because their region has no legal basis for it or has it switched off.";
         counters rule_hits "dmwatch_rule_hits_total" ["rule", "status"]
