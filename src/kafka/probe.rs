@@ -52,6 +52,11 @@ impl ProbeError {
             | RDKafkaErrorCode::UnsupportedSASLMechanism
             | RDKafkaErrorCode::IllegalSASLState => ProbeError::Login(reason),
             RDKafkaErrorCode::SSL => ProbeError::Tls(reason),
+            // With TLS 1.3 the broker refuses a client's certificate after the handshake, and
+            // librdkafka calls that a failure of the transport.
+            RDKafkaErrorCode::BrokerTransportFailure if reason.contains("SSL alert") => {
+                ProbeError::Tls(reason)
+            }
             RDKafkaErrorCode::TopicAuthorizationFailed
             | RDKafkaErrorCode::GroupAuthorizationFailed
             | RDKafkaErrorCode::ClusterAuthorizationFailed => ProbeError::NotAllowed(reason),

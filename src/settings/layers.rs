@@ -11,12 +11,10 @@ use dmwatch_core::document::{
 use super::hidden;
 use super::kind;
 use super::shape::{Shape, parse_value, quoted, shortened};
+use super::table::SETTINGS;
 
 /// What every variable that is a setting starts with.
 pub(super) const PREFIX: &str = "DMWATCH__";
-
-/// Variables that other parts of the program read.
-const OTHER_VARIABLES: &[&str] = &["DMWATCH_CONFIG"];
 
 /// Reads and parses a settings file. Secrets that somebody wrote into it are hidden first, so
 /// that no fault can show them.
@@ -81,13 +79,11 @@ pub(super) fn environment(
         let origin = Origin::Env(name.as_str().into());
         let Some(path) = strip_prefix(name, PREFIX) else {
             if let Some(rest) = strip_prefix(name, "DMWATCH_")
-                && !OTHER_VARIABLES.contains(&name.as_str())
+                && let Some(meant) = meant(rest)
             {
                 let message = format!("the environment variable `{name}` is not read");
                 let fault = Fault::warning("unknown-key", message, &Place::elsewhere(origin));
-                faults.push(fault.help(format!(
-                    "settings start with `{PREFIX}`, as in `{PREFIX}{rest}`"
-                )));
+                faults.push(fault.did_you_mean(Some(&meant)));
             }
             continue;
         };
@@ -107,6 +103,19 @@ pub(super) fn environment(
         );
     }
     root
+}
+
+/// The variable that was meant, if the rest of a name is that of a setting with too few
+/// underscores. Other programs' variables may start with our name too.
+fn meant(rest: &str) -> Option<String> {
+    if rest.contains("__") {
+        return Some(format!("{PREFIX}{rest}"));
+    }
+    let rest = rest.to_lowercase();
+    let mut settings = SETTINGS.iter();
+    let setting = settings.find(|setting| setting.path.replace('.', "_") == rest)?;
+    let path = setting.path.replace('.', "__").to_uppercase();
+    Some(format!("{PREFIX}{path}"))
 }
 
 fn strip_prefix<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {

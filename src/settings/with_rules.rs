@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dmwatch_core::document::{Fault, Faults, closest};
+use dmwatch_core::document::{Fault, Faults, Origin, closest};
 use dmwatch_core::region::EVERY_POLICY;
 use dmwatch_core::rules::Ruleset;
 
@@ -69,11 +69,13 @@ impl Settings {
             }
         }
         for (policy, path) in named {
-            if policy == EVERY_POLICY || known.contains(policy.as_str()) {
+            let place = self.places.place(&path);
+            let is_shipped = place.origin == Origin::Default;
+            if is_shipped || policy == EVERY_POLICY || known.contains(policy.as_str()) {
                 continue;
             }
             let message = format!("no rule has the policy `{policy}`");
-            let fault = Fault::warning("unknown-policy", message, &self.places.place(&path));
+            let fault = Fault::warning("unknown-policy", message, &place);
             let near = closest(&policy, known.iter().copied());
             faults.push(fault.did_you_mean(near));
         }

@@ -15,5 +15,6 @@
     reason = "until the scenarios that use all of the kit are here"
 )]
 
+mod check;
 mod kit;
 mod support;

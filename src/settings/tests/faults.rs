@@ -143,6 +143,8 @@ keys: {dead_letter_public_key_file: ../keys/dead-letter.public.key.json}
     let fixture = Fixture::new(yaml)
         .with_keys()
         .env("DMWATCH_KAFKA__GROUP_ID", "x")
+        .env("DMWATCH_STREAM_DEAD_LETTERS_MAX_RATIO", "x")
+        .env("DMWATCH_KAFKA_JARS", "somebody else's")
         .env("DMWATCH_CONFIG", "x");
     insta::assert_snapshot!(fixture.report());
 }
