@@ -184,3 +184,46 @@ fn files_that_cannot_be_read() {
     let list = Fixture::new("- a\n").needs(Needs::NOTHING);
     insta::assert_snapshot!("not_a_mapping", list.report());
 }
+
+/// Every key of the table with every swap of two neighbouring letters and every letter left out:
+/// the right key is suggested nearly always.
+#[test]
+fn typos_lead_to_the_right_key() {
+    let mut wrong = Vec::new();
+    let mut typos = 0;
+    for setting in crate::settings::table::SETTINGS {
+        if setting.path.contains(['<', '[']) {
+            continue;
+        }
+        let (section, key) = setting.path.rsplit_once('.').unwrap_or(("", setting.path));
+        let swapped = (1..key.len()).map(|at| {
+            let mut bytes = key.as_bytes().to_vec();
+            bytes.swap(at - 1, at);
+            String::from_utf8(bytes).unwrap()
+        });
+        let shorter = (0..key.len()).map(|at| format!("{}{}", &key[..at], &key[at + 1..]));
+        for typo in swapped.chain(shorter).filter(|typo| typo != key) {
+            let path = if section.is_empty() {
+                typo.clone()
+            } else {
+                format!("{section}.{typo}")
+            };
+            let fixture = Fixture::new("")
+                .set(&format!("{path}=1"))
+                .needs(Needs::NOTHING);
+            typos += 1;
+            if !fixture
+                .report()
+                .contains(&format!("did you mean `{}`?", setting.path))
+            {
+                wrong.push(path);
+            }
+        }
+    }
+    assert!(typos > 500);
+    assert!(
+        wrong.len() * 50 < typos,
+        "{} of {typos}: {wrong:?}",
+        wrong.len()
+    );
+}
