@@ -11,6 +11,8 @@ use clap::{Args, Parser, Subcommand};
 pub mod check;
 pub mod config;
 pub mod exit;
+pub mod format;
+pub mod keys;
 
 use self::exit::Failure;
 use crate::settings::{LoadOptions, Needs, Settings, SettingsError};
@@ -52,6 +54,8 @@ pub enum Command {
     Check(check::Args),
     /// What is set, and by what
     Config(config::Args),
+    /// Make and look at key files
+    Keys(keys::Args),
 }
 
 impl Cli {
@@ -63,6 +67,7 @@ impl Cli {
         match &self.command {
             Command::Check(args) => check::run(args, &self.global),
             Command::Config(args) => config::run(args, &self.global),
+            Command::Keys(args) => keys::run(args),
         }
     }
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::canonical::Canonical;
 use crate::headers;
-use crate::record::{OutRecord, RECORD_OVERHEAD};
+use crate::record::OutRecord;
 use crate::seal::{Envelope, Kind, Sealer, Subject};
 use crate::source::Source;
 
@@ -198,7 +198,7 @@ impl DeadLetters {
         // Not worth encrypting what cannot fit.
         if length(failed.key) + length(failed.value) < self.output_max_bytes {
             let record = self.outgoing(failed, &coordinates, Form::Whole);
-            if record.size() + RECORD_OVERHEAD <= self.output_max_bytes {
+            if record.size() <= self.output_max_bytes {
                 return record;
             }
         }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::canonical::Canonical;
 use crate::headers;
-use crate::record::{OutRecord, RECORD_OVERHEAD};
+use crate::record::OutRecord;
 use crate::seal::{self, Envelope, Sealer, Subject};
 use crate::source::Source;
 
@@ -195,8 +195,8 @@ pub struct ItemBuilder {
 }
 
 impl ItemBuilder {
-    /// Items of that stream epoch, none larger than `output_max_bytes` (key, payload, headers and
-    /// overhead; at least [`REFERENCE_MAX_BYTES`]). Each sealer seals for the region of its key.
+    /// Items of that stream epoch, none larger than `output_max_bytes` (key, payload and headers;
+    /// at least [`REFERENCE_MAX_BYTES`]). Each sealer seals for the region of its key.
     #[must_use]
     pub fn new(
         epoch: &str,
@@ -289,12 +289,8 @@ impl ItemBuilder {
         );
         let headers = item_headers(input, &item_id);
         let key = reference::key(conversation);
-        let around = RECORD_OVERHEAD
-            + key.len()
-            + headers
-                .iter()
-                .map(|(name, value)| name.len() + value.len())
-                .sum::<usize>();
+        let sizes = headers.iter().map(|(name, value)| name.len() + value.len());
+        let around = key.len() + sizes.sum::<usize>();
         let room = self.output_max_bytes.saturating_sub(around);
 
         let mut shed = Shed::None;

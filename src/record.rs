@@ -2,10 +2,6 @@
 
 use std::sync::Arc;
 
-/// Bytes that a record takes in Kafka beside key, payload and headers, generously: batch header,
-/// lengths, attributes.
-pub const RECORD_OVERHEAD: usize = 256;
-
 /// What is produced: owned, so that it can be sent again after a failed delivery.
 #[derive(Clone)]
 pub struct OutRecord {

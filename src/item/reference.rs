@@ -9,14 +9,16 @@ use crate::canonical::{hex, sha256};
 use crate::headers;
 use crate::record::OutRecord;
 
-/// No reference is larger than this, with key, headers and overhead, whatever the message was. The
-/// settings must not set a smaller output limit.
-pub const REFERENCE_MAX_BYTES: usize = 32 * 1024;
+/// No reference is larger than this, with key and headers, whatever the message was. It is the
+/// smallest `output.max_bytes` that the settings take.
+pub const REFERENCE_MAX_BYTES: usize = 16 * 1024;
 
 /// Entries of a list that a reference keeps.
-const MAX_ENTRIES: usize = 8;
-/// Bytes of an id or a name that a reference keeps as it is.
-const MAX_TEXT: usize = 256;
+const MAX_ENTRIES: usize = 6;
+/// Spans of a reason that a reference keeps.
+const MAX_SPANS: usize = 4;
+/// Bytes of an id or a name, as JSON writes it, that a reference keeps as it is.
+const MAX_TEXT: usize = 128;
 
 /// Bytes of a conversation id that a record's key keeps as it is.
 const MAX_KEY: usize = 1024;
@@ -48,9 +50,9 @@ pub(super) fn shrink(item: &mut ReviewItem<'_>) {
     item.context.messages = 0;
 
     let mut omitted = item.omitted.unwrap_or_default();
-    omitted.messages += cut(&mut item.messages);
-    omitted.parties += cut(&mut item.parties);
-    omitted.reasons += cut(&mut item.reasons);
+    omitted.messages += cut(&mut item.messages, MAX_ENTRIES);
+    omitted.parties += cut(&mut item.parties, MAX_ENTRIES);
+    omitted.reasons += cut(&mut item.reasons, MAX_ENTRIES);
     // The newest offsets are the ones to read on from.
     let offsets = &mut item.context.last_offsets;
     let surplus = offsets.len().saturating_sub(MAX_ENTRIES);
@@ -78,7 +80,7 @@ pub(super) fn shrink(item: &mut ReviewItem<'_>) {
         short(&mut reason.version);
         short(&mut reason.policy);
         short(&mut reason.title);
-        omitted.spans += cut(&mut reason.spans);
+        omitted.spans += cut(&mut reason.spans, MAX_SPANS);
     }
     // A reason must not point at a message that was left out.
     let before = item.reasons.len();
@@ -88,23 +90,22 @@ pub(super) fn shrink(item: &mut ReviewItem<'_>) {
     item.omitted = Some(omitted);
 }
 
-fn cut<T>(list: &mut Vec<T>) -> usize {
-    let surplus = list.len().saturating_sub(MAX_ENTRIES);
-    list.truncate(MAX_ENTRIES);
+fn cut<T>(list: &mut Vec<T>, most: usize) -> usize {
+    let surplus = list.len().saturating_sub(most);
+    list.truncate(most);
     surplus
 }
 
-/// Puts a hash in place of an id that is too long, or that JSON would make longer: equal ids stay
-/// equal.
+/// Puts a hash in place of an id or a name that is too long: equal ones stay equal.
 fn short(text: &mut Cow<'_, str>) {
-    if let Some(hash) = shortened(text, MAX_TEXT) {
-        *text = Cow::Owned(hash);
+    let as_json = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' => 2,
+        0..0x20 => 6,
+        _ => 1,
+    });
+    if as_json.sum::<usize>() > MAX_TEXT {
+        *text = Cow::Owned(hashed(text));
     }
-}
-
-fn shortened(text: &str, max: usize) -> Option<String> {
-    let grows = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-    (text.len() > max || text.bytes().any(grows)).then(|| hashed(text))
 }
 
 /// A record's key: the conversation, or its hash where it is too long to be one.
