@@ -13,6 +13,7 @@ pub mod config;
 pub mod exit;
 pub mod format;
 pub mod keys;
+pub mod open;
 
 use self::exit::Failure;
 use crate::settings::{LoadOptions, Needs, Settings, SettingsError};
@@ -56,6 +57,9 @@ pub enum Command {
     Config(config::Args),
     /// Make and look at key files
     Keys(keys::Args),
+    /// Open sealed review items, for the holder of a region's private key; every item that is
+    /// opened is written down first
+    Open(open::Args),
 }
 
 impl Cli {
@@ -68,6 +72,7 @@ impl Cli {
             Command::Check(args) => check::run(args, &self.global),
             Command::Config(args) => config::run(args, &self.global),
             Command::Keys(args) => keys::run(args),
+            Command::Open(args) => open::run(args),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! dmwatch watches a stream of direct messages and hands the few that need a human to the right
 //! review queue, with the evidence and the reason, and with nothing lost.
 
+pub mod access;
 mod canonical;
 pub mod cli;
 pub mod dead_letter;

@@ -14,6 +14,7 @@ pub(super) fn write(input: &Input<'_, '_>, with_context: bool, out: &mut Vec<u8>
     out.clear();
     let evidence = Evidence {
         v: EVIDENCE_VERSION,
+        flag_is_purpose: input.flag_is_purpose,
         messages: Messages(input.messages),
         reason: input.report.map(|report| &*report.reason),
         note: input
@@ -47,6 +48,8 @@ pub(super) fn identity<'a>(input: &Input<'a, '_>) -> Vec<&'a [u8]> {
 #[derive(Serialize)]
 struct Evidence<'a, 'm> {
     v: u16,
+    /// As in the item's flags, where anybody who may write to the topic could change it.
+    flag_is_purpose: bool,
     messages: Messages<'a, 'm>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,

@@ -38,6 +38,13 @@ impl ItemId {
         Self(hex(id))
     }
 
+    /// Whether a text has the form of an id.
+    #[must_use]
+    pub fn is_one(text: &str) -> bool {
+        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        text.len() == 32 && text.bytes().all(digit)
+    }
+
     /// The 32 digits.
     #[must_use]
     pub fn as_str(&self) -> &str {

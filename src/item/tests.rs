@@ -68,6 +68,31 @@ impl Bench {
         }
     }
 
+    /// A flag, a report, and an item of no region, as they stand in their topics.
+    pub(crate) fn lines(&mut self) -> Vec<String> {
+        let value = bytes(&message_json(TEXT));
+        let message = decode(&value);
+        let report = bytes(&json!({
+            "report_id": "r-1",
+            "reporter_id": "a-2",
+            "reason": "scam",
+            "note": "he wants gift cards",
+            "reported_at": 1_700_000_000_000_i64,
+            "messages": [message_json(TEXT)],
+        }));
+        let report = FieldMap::default().decode_report(&report).unwrap();
+        let window = ContextWindow::default();
+        let built = [
+            self.flag(&message, Some("us"), &window),
+            self.report(&report, Some("us")),
+            self.flag(&message, None, &window),
+        ];
+        built
+            .into_iter()
+            .map(|item| String::from_utf8(item.payload).unwrap())
+            .collect()
+    }
+
     fn judge(&mut self, message: &Message<'_>) -> Verdict {
         let position = Position {
             offset: 42,
