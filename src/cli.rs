@@ -12,8 +12,10 @@ pub mod check;
 pub mod config;
 pub mod exit;
 pub mod format;
+pub mod judge;
 pub mod keys;
 pub mod open;
+pub mod rules;
 
 use self::exit::Failure;
 use crate::settings::{LoadOptions, Needs, Settings, SettingsError};
@@ -60,6 +62,10 @@ pub enum Command {
     /// Open sealed review items, for the holder of a region's private key; every item that is
     /// opened is written down first
     Open(open::Args),
+    /// Judge messages from a file or standard input
+    Judge(judge::Args),
+    /// Check and test rule files
+    Rules(rules::Args),
 }
 
 impl Cli {
@@ -73,6 +79,8 @@ impl Cli {
             Command::Config(args) => config::run(args, &self.global),
             Command::Keys(args) => keys::run(args),
             Command::Open(args) => open::run(args),
+            Command::Judge(args) => judge::run(args, &self.global),
+            Command::Rules(args) => rules::run(args),
         }
     }
 }

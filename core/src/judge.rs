@@ -1,9 +1,16 @@
 //! Judging one message: text, rules and conversation in, verdict out.
 
+mod plan;
+
+pub use plan::{Plan, Scan};
+
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::conversation::Store;
-use crate::message::{Message, Millis};
+use crate::message::{AgeBand, Message, Millis};
+use crate::routing::{ItemFacts, Kind, ReasonFacts, Route, Routing};
 use crate::rules::Ruleset;
 use crate::rules::evaluate::{Fired, Scratch};
 use crate::verdict::{Outcome, Reason, Verdict};
@@ -88,4 +95,32 @@ impl Judge {
         }
         verdict
     }
+}
+
+/// Where a flagged message goes: the routing table asked with every reason of the verdict.
+#[must_use]
+pub fn route(
+    routing: &Routing,
+    ruleset: &Ruleset,
+    message: &Message<'_>,
+    verdict: &Verdict,
+) -> Route {
+    let rules = verdict
+        .reasons
+        .iter()
+        .filter_map(|reason| ruleset.rule(reason.rule));
+    let reasons: SmallVec<[ReasonFacts<'_>; 4]> = rules.map(ReasonFacts::of).collect();
+    let recipients: SmallVec<[AgeBand; 4]> = message
+        .recipients
+        .iter()
+        .map(|party| party.age_band)
+        .collect();
+    routing.route(&ItemFacts {
+        kind: Kind::Flag,
+        report_reason: None,
+        sender: message.sender.age_band,
+        recipients: &recipients,
+        minor_with_adult_or_unknown: message.is_minor_with_adult_or_unknown(),
+        reasons: &reasons,
+    })
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::message::AgeBand;
+use crate::rules::Rule;
 use crate::verdict::Severity;
 
 mod glob;
@@ -100,6 +101,21 @@ pub struct ReasonFacts<'a> {
     pub queue: Option<&'a str>,
     /// The deadline that the rule asks for.
     pub due: Option<Duration>,
+}
+
+impl<'a> ReasonFacts<'a> {
+    /// What routing looks at, of a rule that fired.
+    #[must_use]
+    pub fn of(rule: &'a Rule) -> Self {
+        let route = rule.route.as_ref();
+        Self {
+            policy: &rule.policy,
+            rule: &rule.id,
+            severity: rule.severity,
+            queue: route.map(|route| &*route.queue),
+            due: route.and_then(|route| route.due),
+        }
+    }
 }
 
 /// What routing looks at, of the whole item.

@@ -16,5 +16,6 @@
 )]
 
 mod check;
+mod judge;
 mod kit;
 mod support;
