@@ -3,9 +3,11 @@
 
 pub mod access;
 mod canonical;
+pub mod app;
 pub mod cli;
 pub mod dead_letter;
 pub mod demo;
+pub mod faults;
 pub mod headers;
 pub mod item;
 pub mod kafka;

@@ -5,7 +5,9 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{DecodeReason, FaultCell, MessageSeed, Object};
+use super::MessageSeed;
+use super::error::{DecodeReason, FaultCell};
+use crate::message::fields::Object;
 use crate::message::{Message, MessageText, Report};
 
 pub(super) struct ReportSeed<'m> {

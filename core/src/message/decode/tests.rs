@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::message::Millis;
+use crate::message::{AgeBand, Field, Millis};
 
 const FULL: &str = r#"{"message_id":"m1","conversation_id":"c1","sent_at":"2026-11-24T10:00:00Z","text":"see you at eight","sender":{"id":"u1","age_band":"adult","region":"US","account_age_days":12},"recipients":[{"id":"u2","age_band":"13_15","region":"IE"},{"id":"u3"}],"first_contact":true,"lang":"en","edited_at":null,"attachments":[{"kind":"image","hash":"ab","match":"known"},{"kind":"link"}],"extra":{"deep":[1,2,{"x":null}]}}"#;
 
