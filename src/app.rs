@@ -141,7 +141,12 @@ impl Worker {
                 items(settings)?,
                 dead_letters(settings)?,
                 ContextRing::new(ring_limits(settings)),
-                Counts::new(Arc::clone(metrics), Arc::clone(&hits)),
+                Counts::new(
+                    Arc::clone(metrics),
+                    Arc::clone(&hits),
+                    &shared.regions,
+                    &shared.plan,
+                ),
             );
             shards.push(Shard::new(
                 input,

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use dmwatch_core::region::{Owner, RegionIndex, Regions};
 use dmwatch_core::rules::Ruleset;
 use dmwatch_core::verdict::{Outcome, Verdict};
 use prometheus::IntCounter;
 
+use super::plan::Plan;
 use crate::telemetry::metrics::{HitStatus, Metrics, RuleHits, Verdicts};
 
 /// One shard's counts.
@@ -17,6 +19,8 @@ pub struct Counts {
     clean: u64,
     flagged: u64,
     not_scanned: u64,
+    /// Messages of each owner, and the policies that did not look at them.
+    owners: Vec<(u64, Vec<IntCounter>)>,
     /// Handles by label values, so that a label is looked up once and not per message.
     handles: HashMap<[Box<str>; 3], IntCounter>,
     entries: i64,
@@ -26,8 +30,26 @@ pub struct Counts {
 impl Counts {
     /// Nothing counted yet.
     #[must_use]
-    pub fn new(metrics: Arc<Metrics>, hits: Arc<RuleHits>) -> Self {
+    pub fn new(
+        metrics: Arc<Metrics>,
+        hits: Arc<RuleHits>,
+        regions: &Regions,
+        plan: &Plan,
+    ) -> Self {
+        let owners = regions
+            .iter()
+            .map(|(index, _)| Owner::Region(index))
+            .chain([Owner::Unassigned]);
+        let unscanned = |owner: Owner| {
+            let region = regions.name(owner);
+            let policies = plan.scan(owner).unscanned.iter();
+            let counters = policies
+                .map(|policy| metrics.not_scanned.with_label_values(&[region, policy]))
+                .collect();
+            (0, counters)
+        };
         Self {
+            owners: owners.map(unscanned).collect(),
             verdicts: metrics.verdict_counters(),
             metrics,
             hits,
@@ -67,12 +89,15 @@ impl Counts {
         }
     }
 
-    /// A policy that did not look at a message.
-    pub fn not_scanned_policy(&mut self, region: &str, policy: &str) {
-        let family = &self.metrics.not_scanned;
-        let key = ["not_scanned".into(), region.into(), policy.into()];
-        let make = || family.with_label_values(&[region, policy]);
-        self.handles.entry(key).or_insert_with(make).inc();
+    /// One message of that owner.
+    pub fn owner(&mut self, owner: Owner) {
+        let messages = match owner {
+            Owner::Region(RegionIndex(index)) => self.owners.get_mut(usize::from(index)),
+            Owner::Unassigned => self.owners.last_mut(),
+        };
+        if let Some((messages, _)) = messages {
+            *messages += 1;
+        }
     }
 
     /// What counts an item of that queue and region, once it is delivered.
@@ -109,6 +134,10 @@ impl Counts {
             .inc_by(std::mem::take(&mut self.flagged));
         let not_scanned = std::mem::take(&mut self.not_scanned);
         self.verdicts.not_scanned.inc_by(not_scanned);
+        for (messages, policies) in &mut self.owners {
+            let messages = std::mem::take(messages);
+            policies.iter().for_each(|policy| policy.inc_by(messages));
+        }
         let entries = entries as i64;
         self.metrics.state_entries.add(entries - self.entries);
         self.entries = entries;

@@ -10,7 +10,9 @@ use super::assignment::AssignmentId;
 use super::deliver::{Delivery, Outgoing};
 use super::event::Ticket;
 use super::ledger::Seq;
-use crate::dead_letter::DeadLetters;
+use crate::dead_letter::{DeadLetters, Failed, Reason, Stage};
+use crate::headers;
+use crate::source::Source;
 
 /// Writes gaps.
 pub struct Gaps {
@@ -43,7 +45,22 @@ impl Gaps {
             .dead_letters
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let record = writer.gap(topic, partition, missing, now, reason);
+        // The decision is the letter's content: sealed, like everything that people wrote.
+        let mut record = writer.record(&Failed {
+            source: Source {
+                topic,
+                partition,
+                offset: missing.start,
+                at: now,
+                attempt: 0,
+            },
+            key: None,
+            value: Some(reason.as_bytes()),
+            stage: Stage::Poll,
+            reason: Reason::RetentionGap,
+        });
+        let until = missing.end.to_string().into_bytes();
+        record.headers.push((headers::DLQ_LOST_UNTIL, until));
         Delivery {
             ticket: slot.map(|(assignment, seq)| Ticket { assignment, seq }),
             at: now,

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dmwatch_core::conversation::{Entry, Store};
 use dmwatch_core::judge::{Judge, Position};
@@ -10,7 +9,7 @@ use dmwatch_core::message::{AgeBand, FieldMap, Message, Millis, Report};
 use dmwatch_core::region::{Owner, Regions};
 use dmwatch_core::routing::{ItemFacts, Kind, ReasonFacts, Route, Routing};
 use dmwatch_core::rules::Ruleset;
-use dmwatch_core::verdict::{Outcome, Reason as RuleReason, Severity, Verdict};
+use dmwatch_core::verdict::{Outcome, Reason as RuleReason, Verdict};
 use smallvec::SmallVec;
 
 use super::assignment::{Assignment, AssignmentId, InputKind};
@@ -21,8 +20,9 @@ use super::deliver::Outgoing;
 use super::plan::Plan;
 use super::state;
 use crate::dead_letter::{DeadLetters, Failed, Reason, ReplayHeaders, ReplayVerifier, Stage};
-use crate::item::{BuiltItem, ContextMessage, ContextWindow, ItemBuilder, Source};
+use crate::item::{BuiltItem, ContextMessage, ContextWindow, ItemBuilder};
 use crate::record::OutRecord;
+use crate::source::Source;
 
 /// A record, and where it came from.
 pub struct Subject<'a> {
@@ -205,6 +205,7 @@ impl Judging {
             partition: subject.assignment.partition,
             offset: subject.offset,
             at: subject.at,
+            attempt: 0,
         };
         let Some(claim) = subject.replay else {
             return own;
@@ -228,10 +229,7 @@ impl Judging {
     fn message(&mut self, shared: &Shared, subject: &Subject<'_>, message: &Message<'_>) -> Judged {
         let owner = shared.regions.owner(message);
         let scan = shared.plan.scan(owner);
-        for policy in &scan.unscanned {
-            self.counts
-                .not_scanned_policy(shared.regions.name(owner), policy);
-        }
+        self.counts.owner(owner);
         let Some(ruleset) = scan.ruleset else {
             self.counts.verdict(Outcome::NotScanned);
             return Judged::default();
@@ -372,13 +370,9 @@ fn facts<'r>(ruleset: &'r Ruleset, reasons: &'r [RuleReason]) -> SmallVec<[Reaso
             rule: &rule.id,
             severity: rule.severity,
             queue: rule.route.as_ref().map(|route| &*route.queue),
-            due: rule.route.as_ref().and_then(|route| millis(route.due?)),
+            due: rule.route.as_ref().and_then(|route| route.due),
         })
         .collect()
-}
-
-fn millis(millis: Millis) -> Option<Duration> {
-    u64::try_from(millis.0).ok().map(Duration::from_millis)
 }
 
 fn route_flag(shared: &Shared, message: &Message<'_>, verdict: &Verdict) -> Route {

@@ -68,7 +68,9 @@ const START_PATIENCE: Duration = Duration::from_secs(60);
 const CALL: Duration = Duration::from_secs(10);
 
 impl Context {
-    pub(super) fn new(
+    /// A context over its books and wires.
+    #[must_use]
+    pub fn new(
         intake: Intake,
         wires: Wires,
         policy: Policy,
