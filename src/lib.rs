@@ -15,6 +15,7 @@ pub mod record;
 pub mod seal;
 pub mod settings;
 pub mod source;
+pub mod stream;
 pub mod telemetry;
 
 #[cfg(test)]
