@@ -39,9 +39,7 @@ fn decode(c: &mut Criterion<ThreadCpuTime>) {
         b.iter(|| std::str::from_utf8(black_box(RECORD.as_bytes())).map_or(0, str::len));
     });
     group.bench_function("limit: skip the JSON", |b| {
-        b.iter(|| {
-            serde_json::from_str::<serde::de::IgnoredAny>(black_box(RECORD)).is_ok()
-        });
+        b.iter(|| serde_json::from_str::<serde::de::IgnoredAny>(black_box(RECORD)).is_ok());
     });
     group.finish();
 }
@@ -121,7 +119,9 @@ fn context(c: &mut Criterion<ThreadCpuTime>) {
         .map(|at| RECORD.replace("00018412", &format!("{at:08}")))
         .collect();
     let fields = FieldMap::default();
-    let decoded = records.iter().map(|record| fields.decode(record.as_bytes()));
+    let decoded = records
+        .iter()
+        .map(|record| fields.decode(record.as_bytes()));
     let messages: Vec<_> = decoded.filter_map(Result::ok).collect();
     let mut group = c.benchmark_group("context");
     group.throughput(Throughput::Elements(1));
@@ -129,7 +129,12 @@ fn context(c: &mut Criterion<ThreadCpuTime>) {
     group.bench_function("remember a message", |b| {
         b.iter(|| {
             let message = &messages[(next * 7_919) % messages.len()];
-            ring.push(AssignmentId(1), next as i64, Millis(next as i64 / 100), message);
+            ring.push(
+                AssignmentId(1),
+                next as i64,
+                Millis(next as i64 / 100),
+                message,
+            );
             next += 1;
         });
     });

@@ -21,8 +21,8 @@ use thiserror::Error;
 
 use crate::dead_letter::{DeadLetters, ReplayVerifier};
 use crate::item::ItemBuilder;
-use crate::kafka;
-use crate::seal::SealError;
+use crate::kafka::{self, Role};
+use crate::seal::{SealError, Sealer};
 use crate::settings::{FirstOffset, Settings};
 use crate::stream::assignment::InputKind;
 use crate::stream::context::{self, ContextRing};
@@ -118,7 +118,7 @@ impl Worker {
         let hits = Arc::new(hits(metrics, ruleset));
         let gaps = Gaps::new(dead_letters(settings)?);
         let deliver = Deliver::new(
-            &kafka::producer(settings),
+            &kafka::client_config(settings, Role::Producer),
             deliver_out,
             events_in.clone(),
             Arc::clone(metrics),
@@ -127,7 +127,7 @@ impl Worker {
         )?;
         let restorer = Restorer::new(
             Arc::clone(&shared.state_topic),
-            kafka::state_reader(settings),
+            kafka::client_config(settings, Role::StateReader),
             restore_out,
             shard_ins.clone(),
             events_in.clone(),
@@ -170,7 +170,7 @@ impl Worker {
             gaps,
         );
         let poll = Poll::new(
-            &kafka::consumer(settings),
+            &kafka::client_config(settings, Role::Consumer),
             context,
             deliver_in,
             Arc::clone(health),
@@ -265,18 +265,27 @@ pub fn shared(settings: &Settings, ruleset: &Arc<Ruleset>) -> Result<Shared, Com
     })
 }
 
-/// One shard's judging.
-///
-/// # Errors
-/// A key is missing or cannot be used.
 fn items(settings: &Settings) -> Result<ItemBuilder, StartError> {
-    Ok(ItemBuilder::new(settings)?)
+    let keys = settings.keys.regions.iter().cloned();
+    let sealers: Vec<Sealer> = keys.map(Sealer::new).collect::<Result<_, _>>()?;
+    Ok(ItemBuilder::new(
+        &settings.start.epoch,
+        env!("CARGO_PKG_VERSION"),
+        settings.output.max_bytes,
+        sealers,
+    ))
 }
 
 fn dead_letters(settings: &Settings) -> Result<DeadLetters, StartError> {
     let key = settings.keys.dead_letter.clone();
     let key = key.ok_or(StartError::NoDeadLetterKey)?;
-    Ok(DeadLetters::new(settings, key)?)
+    Ok(DeadLetters::new(
+        settings.topics.dead_letter.as_str().into(),
+        &settings.kafka.group_id,
+        env!("CARGO_PKG_VERSION"),
+        settings.output.max_bytes,
+        Sealer::new(key)?,
+    ))
 }
 
 /// One series for each status that a hit of a rule can have.

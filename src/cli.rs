@@ -13,12 +13,14 @@ pub mod config;
 pub mod exit;
 pub mod format;
 pub mod judge;
+pub mod judge_isolated;
 pub mod keys;
 pub mod open;
 pub mod rules;
+pub mod worker;
 
 use self::exit::Failure;
-use crate::settings::{LoadOptions, Needs, Settings, SettingsError};
+use crate::settings::{Explained, LoadOptions, Needs, Settings, SettingsError};
 
 /// Watches a stream of direct messages and hands the few that need a human to the right review
 /// queue.
@@ -53,6 +55,11 @@ pub struct Global {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Read messages from Kafka, judge them, hand the few to the review topics
+    Worker(worker::Args),
+    /// The child process in which suspect messages are judged first; not for people
+    #[command(hide = true)]
+    JudgeIsolated,
     /// Would the worker start? Checks settings, keys and rules, with --online the brokers too
     Check(check::Args),
     /// What is set, and by what
@@ -75,6 +82,8 @@ impl Cli {
     /// Whatever the subcommand fails with.
     pub fn run(&self) -> Result<(), Failure> {
         match &self.command {
+            Command::Worker(args) => worker::run(args, &self.global),
+            Command::JudgeIsolated => judge_isolated::run(&self.global),
             Command::Check(args) => check::run(args, &self.global),
             Command::Config(args) => config::run(args, &self.global),
             Command::Keys(args) => keys::run(args),
@@ -91,14 +100,23 @@ impl Global {
     /// # Errors
     /// Settings that cannot be used, with every fault (78).
     pub fn settings(&self, needs: Needs) -> Result<Settings, Failure> {
+        self.explained(needs).map(|(settings, _)| settings)
+    }
+
+    /// As [`Global::settings`], with where each value comes from.
+    ///
+    /// # Errors
+    /// As [`Global::settings`].
+    pub fn explained(&self, needs: Needs) -> Result<(Settings, Explained), Failure> {
         use io::Write;
         let options = LoadOptions::of_process(self.config.as_deref(), &self.sets, needs);
-        let settings = Settings::load(&options).map_err(|error| self.bad_settings(&error))?;
+        let loaded = Settings::load_explained(&options);
+        let (settings, explained) = loaded.map_err(|error| self.bad_settings(&error))?;
         if !settings.warnings.is_empty() {
             let warnings = dmwatch_core::document::render(&settings.warnings, color());
             io::stderr().lock().write_all(warnings.as_bytes())?;
         }
-        Ok(settings)
+        Ok((settings, explained))
     }
 
     fn bad_settings(&self, error: &SettingsError) -> Failure {

@@ -31,6 +31,9 @@ pub const DLQ_ATTEMPT: &str = "x-dlq-attempt";
 pub const DLQ_WORKER_VERSION: &str = "x-dlq-worker-version";
 /// Consumer group of the worker.
 pub const DLQ_GROUP: &str = "x-dlq-group";
+/// On the record of a gap that a person accepted: the offset after the last one missing. The
+/// first is the source offset.
+pub const DLQ_LOST_UNTIL: &str = "x-dlq-lost-until";
 /// On the marker that a replay leaves: `topic/partition/offset` of the source, and after `@` the
 /// partition and offset of the dead letter.
 pub const DLQ_REPLAYED: &str = "x-dlq-replayed";
@@ -49,7 +52,7 @@ pub const REPLAY_ATTEMPT: &str = "x-replay-attempt";
 pub const REPLAY_SIGNATURE: &str = "x-replay-signature";
 
 /// All of them.
-pub const ALL: [&str; 20] = [
+pub const ALL: [&str; 21] = [
     ITEM_ID,
     SCHEMA,
     REGION,
@@ -63,6 +66,7 @@ pub const ALL: [&str; 20] = [
     DLQ_ATTEMPT,
     DLQ_WORKER_VERSION,
     DLQ_GROUP,
+    DLQ_LOST_UNTIL,
     DLQ_REPLAYED,
     REPLAY_SOURCE_TOPIC,
     REPLAY_SOURCE_PARTITION,

@@ -2,8 +2,8 @@
 //! review queue, with the evidence and the reason, and with nothing lost.
 
 pub mod access;
-mod canonical;
 pub mod app;
+mod canonical;
 pub mod cli;
 pub mod dead_letter;
 pub mod demo;

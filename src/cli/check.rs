@@ -11,7 +11,7 @@ use dmwatch_core::rules::Ruleset;
 
 use super::Global;
 use super::exit::{Failure, Kind};
-use crate::settings::Needs;
+use crate::settings::{Needs, Settings};
 
 mod online;
 
@@ -73,6 +73,25 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
         0 => Ok(()),
         failed => Err(Failure::bad_data(summary(failed))),
     }
+}
+
+/// Asks the brokers before the worker starts.
+///
+/// # Errors
+/// Everything that is wrong, as `dmwatch check --online` says it.
+pub fn require_online(settings: &Settings) -> Result<(), Failure> {
+    let found = online::check(settings);
+    let failed = count(&found.faults);
+    if failed == 0 {
+        show(&found.faults, super::color())?;
+        return Ok(());
+    }
+    let kind = if found.is_settings {
+        Kind::BadSettings
+    } else {
+        Kind::Unavailable
+    };
+    Err(Failure::new(kind, render(&found.faults, super::color())))
 }
 
 fn summary(failed: usize) -> String {

@@ -10,7 +10,7 @@ use dmwatch_core::message::{Message, Millis};
 
 use super::Global;
 use super::exit::{Failure, Kind};
-use crate::settings::Settings;
+use crate::settings::Needs;
 use crate::stream::assignment::InputKind;
 use crate::stream::isolation::serve;
 
@@ -19,8 +19,8 @@ use crate::stream::isolation::serve;
 /// # Errors
 /// Wrong settings or rules, or a broken pipe.
 pub fn run(global: &Global) -> Result<(), Failure> {
-    let settings = Settings::load(&global.load_options())?;
-    let ruleset = Arc::new(super::load_rules(&settings.rules.dir)?);
+    let settings = global.settings(Needs::NOTHING)?;
+    let ruleset = Arc::new(super::rules::load(&settings.rules.dir)?);
     let mut judge = Judge::new(ruleset);
     let fields = settings.input.fields;
     let mut judge_one = move |message: &Message<'_>| {

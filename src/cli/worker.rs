@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
+use dmwatch_core::document::{Fault, FaultSeverity, render};
+use dmwatch_core::rules::Ruleset;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Global;
 use super::exit::{Failure, Kind};
 use crate::app::{Options, StartError, Worker};
-use crate::settings::{LogFormat, Settings};
+use crate::settings::{Needs, Settings};
 use crate::stream::event::StreamError;
 use crate::stream::isolation::Launch;
 use crate::telemetry::health::{Health, Limits};
@@ -37,21 +39,13 @@ const WATCH: Duration = Duration::from_millis(100);
 /// # Errors
 /// Wrong settings or rules, brokers that cannot be reached, or what made the worker stop by itself.
 pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
-    let settings = Settings::load(&global.load_options())?;
-    let format = match settings.log.format {
-        LogFormat::Json => logging::Format::Json,
-        LogFormat::Text => logging::Format::Text,
-    };
-    logging::init(format, settings.log.level.as_str())
-        .map_err(|error| Failure::new(Kind::Failed, error.to_string()))?;
-    for warning in settings.rendered_warnings() {
-        tracing::warn!("{warning}");
-    }
-    let ruleset = Arc::new(super::load_rules(&settings.rules.dir)?);
-    super::check::online(&settings)?;
+    let (settings, explained) = global.explained(Needs::ALL)?;
+    logging::init(settings.log).map_err(failed)?;
+    let ruleset = Arc::new(rules(&settings)?);
+    super::check::require_online(&settings)?;
 
     let metrics = Arc::new(Metrics::new().map_err(failed)?);
-    metrics.set_settings(&settings.hash());
+    metrics.set_settings(&explained.hash());
     let health = Arc::new(Health::new(&metrics, limits(&settings)));
     let server = Server::start(
         settings.http.listen,
@@ -59,12 +53,14 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
             metrics: Arc::clone(&metrics),
             health: Arc::clone(&health),
             token: settings.http.token.clone(),
-            info: super::info(&settings, &ruleset),
         },
     )
     .map_err(|error| {
         let listen = settings.http.listen;
-        Failure::new(Kind::Unavailable, format!("http.listen: cannot listen on {listen}: {error}"))
+        Failure::new(
+            Kind::Unavailable,
+            format!("http.listen: cannot listen on {listen}: {error}"),
+        )
     })?;
     let options = Options {
         accept_loss: args.accept_loss.clone(),
@@ -83,6 +79,17 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     drop(server);
     tracing::info!("worker ended");
     Ok(())
+}
+
+/// The rules, checked against the settings.
+fn rules(settings: &Settings) -> Result<Ruleset, Failure> {
+    let ruleset = super::rules::load(&settings.rules.dir)?;
+    let faults = settings.check_rules(&ruleset);
+    let wrong = |fault: &Fault| fault.severity == FaultSeverity::Error;
+    if faults.iter().any(wrong) {
+        return Err(Failure::bad_data(render(&faults, super::color())));
+    }
+    Ok(ruleset)
 }
 
 /// Waits for a signal or for the worker's own end. The first signal lets work in flight finish;

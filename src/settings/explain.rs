@@ -37,6 +37,22 @@ impl Explained {
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
+
+    /// The first 12 hex digits of a SHA-256 over every value, secrets left out: two workers with
+    /// the same hash work alike, wherever their values come from.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+        for entry in &self.entries {
+            context.update(entry.setting.as_bytes());
+            context.update(&[0]);
+            context.update(entry.value.as_bytes());
+            context.update(&[0]);
+        }
+        let digest = context.finish();
+        let hex = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
+        hex.take(6).collect()
+    }
 }
 
 /// Where each setting was written, by path.

@@ -30,12 +30,7 @@ pub struct Counts {
 impl Counts {
     /// Nothing counted yet.
     #[must_use]
-    pub fn new(
-        metrics: Arc<Metrics>,
-        hits: Arc<RuleHits>,
-        regions: &Regions,
-        plan: &Plan,
-    ) -> Self {
+    pub fn new(metrics: Arc<Metrics>, hits: Arc<RuleHits>, regions: &Regions, plan: &Plan) -> Self {
         let owners = regions
             .iter()
             .map(|(index, _)| Owner::Region(index))

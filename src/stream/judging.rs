@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dmwatch_core::conversation::{Entry, Store};
-use dmwatch_core::judge::{Judge, Position};
+use dmwatch_core::judge::{self, Judge, Position};
 use dmwatch_core::message::{AgeBand, FieldMap, Message, Millis, Report};
 use dmwatch_core::region::{Owner, Regions};
 use dmwatch_core::routing::{ItemFacts, Kind, ReasonFacts, Route, Routing};
@@ -248,7 +248,7 @@ impl Judging {
             self.counts.hits(&verdict, &shared.plan.full);
         }
         if verdict.outcome == Outcome::Flagged {
-            let route = route_flag(shared, message, &verdict);
+            let route = judge::route(&shared.routing, &shared.plan.full, message, &verdict);
             let window = self.context.window(id, &message.conversation_id, source.at);
             let window = context_window(&window);
             let flag = is_purpose(shared, owner, &verdict.reasons);
@@ -329,7 +329,7 @@ impl Judging {
             Owner::Unassigned => shared.review_topics.last(),
         };
         let topic = topic.map_or_else(|| "review.unassigned".into(), Arc::clone);
-        let record: OutRecord = built.into_record(topic, region, kind);
+        let record: OutRecord = built.into_record(topic);
         Outgoing {
             record,
             counter: Some(counter),
@@ -363,35 +363,11 @@ fn rules_of<'r>(
         .filter_map(|reason| ruleset.rule(reason.rule))
 }
 
-fn facts<'r>(ruleset: &'r Ruleset, reasons: &'r [RuleReason]) -> SmallVec<[ReasonFacts<'r>; 4]> {
-    rules_of(ruleset, reasons)
-        .map(|rule| ReasonFacts {
-            policy: &rule.policy,
-            rule: &rule.id,
-            severity: rule.severity,
-            queue: rule.route.as_ref().map(|route| &*route.queue),
-            due: rule.route.as_ref().and_then(|route| route.due),
-        })
-        .collect()
-}
-
-fn route_flag(shared: &Shared, message: &Message<'_>, verdict: &Verdict) -> Route {
-    let bands: SmallVec<[AgeBand; 2]> = message.recipients.iter().map(|p| p.age_band).collect();
-    shared.routing.route(&ItemFacts {
-        kind: Kind::Flag,
-        report_reason: None,
-        sender: message.sender.age_band,
-        recipients: &bands,
-        minor_with_adult_or_unknown: message.is_minor_with_adult_or_unknown(),
-        reasons: &facts(&shared.plan.full, &verdict.reasons),
-    })
-}
-
 /// Routed like its worst message: every reason of every message counts, and so does every party.
 fn route_report(shared: &Shared, report: &Report<'_>, verdicts: &[Verdict]) -> Route {
     let mut reasons: SmallVec<[ReasonFacts<'_>; 4]> = SmallVec::new();
     for verdict in verdicts {
-        reasons.extend(facts(&shared.plan.full, &verdict.reasons));
+        reasons.extend(rules_of(&shared.plan.full, &verdict.reasons).map(ReasonFacts::of));
     }
     let bands: SmallVec<[AgeBand; 2]> = report
         .messages
