@@ -33,7 +33,6 @@ use crate::stream::gap::Gaps;
 use crate::stream::intake::{self, Intake};
 use crate::stream::isolation::{Isolation, Launch};
 use crate::stream::judging::{Judging, Shared};
-use crate::stream::plan::Plan;
 use crate::stream::poison::PoisonLimits;
 use crate::stream::poll::{Endings, Poll};
 use crate::stream::rebalance::{Context, Policy, Wires};
@@ -42,6 +41,7 @@ use crate::stream::start::FirstStart;
 use crate::stream::state::Restorer;
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::{HitStatus, Metrics, RuleHits};
+use dmwatch_core::judge::Plan;
 
 /// What is said at the start, besides the settings.
 pub struct Options {
@@ -225,17 +225,12 @@ impl Worker {
         for thread in self.others {
             all_well &= thread.join().is_ok();
         }
-        match ended {
-            Ok(result) => result,
-            Err(_) => Err(StreamError::Thread("poll")),
+        ended.unwrap_or(Err(StreamError::Thread("poll")))?;
+        if all_well {
+            Ok(())
+        } else {
+            Err(StreamError::Thread("worker"))
         }
-        .and_then(|()| {
-            if all_well {
-                Ok(())
-            } else {
-                Err(StreamError::Thread("worker"))
-            }
-        })
     }
 }
 

@@ -29,7 +29,6 @@ pub mod intake;
 pub mod isolation;
 pub mod judging;
 pub mod ledger;
-pub mod plan;
 pub mod poison;
 pub mod poll;
 mod producer;

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use dmwatch_core::judge::Plan;
 use dmwatch_core::region::{Owner, RegionIndex, Regions};
 use dmwatch_core::rules::Ruleset;
 use dmwatch_core::verdict::{Outcome, Verdict};
 use prometheus::IntCounter;
 
-use super::plan::Plan;
 use crate::telemetry::metrics::{HitStatus, Metrics, RuleHits, Verdicts};
 
 /// One shard's counts.

@@ -247,18 +247,15 @@ impl Intake {
             let hold_span = over || (owned.has(Hold::Span) && !under);
             let hold_busy = full || busy || (owned.has(Hold::Busy) && !half);
             let assignment = Arc::clone(&owned.assignment);
-            for change in [
+            let told = [
                 owned.set(Hold::Span, hold_span),
                 owned.set(Hold::Busy, hold_busy),
-            ] {
-                if let Some(pause) = change {
-                    changes.push(PauseChange {
-                        topic: Arc::clone(&assignment.topic),
-                        partition: assignment.partition,
-                        pause,
-                    });
-                }
-            }
+            ];
+            changes.extend(told.into_iter().flatten().map(|pause| PauseChange {
+                topic: Arc::clone(&assignment.topic),
+                partition: assignment.partition,
+                pause,
+            }));
             if let Some(side) = self.side.get(&assignment.id) {
                 let pressed = owned.has(Hold::Span) || owned.has(Hold::Busy);
                 side.metrics

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dmwatch_core::conversation::{Entry, Store};
-use dmwatch_core::judge::{self, Judge, Position};
+use dmwatch_core::judge::{self, Judge, Plan, Position};
 use dmwatch_core::message::{AgeBand, FieldMap, Message, Millis, Report};
 use dmwatch_core::region::{Owner, Regions};
 use dmwatch_core::routing::{ItemFacts, Kind, ReasonFacts, Route, Routing};
@@ -17,7 +17,7 @@ use super::batch::route;
 use super::context::ContextRing;
 use super::counts::Counts;
 use super::deliver::Outgoing;
-use super::plan::Plan;
+
 use super::state;
 use crate::dead_letter::{DeadLetters, Failed, Reason, ReplayHeaders, ReplayVerifier, Stage};
 use crate::item::{BuiltItem, ContextMessage, ContextWindow, ItemBuilder};

@@ -81,11 +81,7 @@ mod tests {
         assert_eq!(first_excess(&half), None);
         let two_of_three = [true, true, false].repeat(10);
         assert_eq!(first_excess(&two_of_three), Some(9));
-        let old = [
-            vec![true, true, false, false, false].repeat(4),
-            vec![false; 20],
-        ]
-        .concat();
+        let old = [[true, true, false, false, false].repeat(4), vec![false; 20]].concat();
         assert_eq!(first_excess(&old), None);
     }
 }

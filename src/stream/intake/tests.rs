@@ -181,8 +181,8 @@ proptest! {
             }
             prop_assert!(world.intake.in_flight().0 <= LIMITS.in_flight);
         }
-        for at in 0..3 {
-            for seq in open[at].drain(..) {
+        for (at, seqs) in open.iter_mut().enumerate() {
+            for seq in seqs.drain(..) {
                 let ticket = Ticket { assignment: world.ids[at], seq: Seq(seq) };
                 world.intake.apply(Event::Delivered(vec![ticket]));
             }
