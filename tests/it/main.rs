@@ -16,6 +16,7 @@
 )]
 
 mod check;
+mod delivery;
 mod judge;
 mod kit;
 mod support;

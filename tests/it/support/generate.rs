@@ -1,10 +1,12 @@
 //! Messages of our own making, the same for the same seed, and what must become of each.
 //!
 //! The expectation is written beside the text, by hand, and never computed with the product's own
-//! matcher. Every text ends in a canary, so that one search over logs, metrics and topics shows
+//! matcher. Every text holds a canary, so that one search over logs, metrics and topics shows
 //! whether any text got out.
 
 mod odd;
+
+use std::collections::HashMap;
 
 use serde_json::json;
 
@@ -88,7 +90,7 @@ const FLAGGED: &[Line] = &[
     Line {
         text: "send me the gift card codes and i will double your money",
         rules: &["scam.gift-card"],
-        queue: "fraud",
+        queue: "scams",
     },
     Line {
         text: "wait for me behind the gym, you will regret this",
@@ -102,6 +104,21 @@ const FLAGGED: &[Line] = &[
     },
 ];
 
+const INSISTING: Line = Line {
+    text: "hey, answer me now",
+    rules: &["harassment.insistence"],
+    queue: "spam",
+};
+
+/// Every text without its canary, for a search for leaks.
+pub fn lines() -> impl Iterator<Item = &'static str> {
+    let flagged = FLAGGED.iter().chain([&INSISTING]).map(|line| line.text);
+    CLEAN.iter().copied().chain(flagged)
+}
+
+/// The region that may not scan.
+const NOT_SCANNED: &str = "uk";
+
 /// Who writes to whom, and the region that owns it by the shipped precedence: any US party, else the
 /// minor's region, else the recipient's, else the sender's.
 struct Pair {
@@ -111,52 +128,44 @@ struct Pair {
 }
 
 const PAIRS: &[Pair] = &[
-    Pair {
-        sender: ("US", "adult"),
-        recipient: ("US", "adult"),
-        owner: "us",
-    },
-    Pair {
-        sender: ("IE", "adult"),
-        recipient: ("US", "16_17"),
-        owner: "us",
-    },
-    Pair {
-        sender: ("US", "13_15"),
-        recipient: ("DE", "13_15"),
-        owner: "us",
-    },
-    Pair {
-        sender: ("IE", "adult"),
-        recipient: ("DE", "adult"),
-        owner: "eu",
-    },
-    Pair {
-        sender: ("DE", "16_17"),
-        recipient: ("BR", "adult"),
-        owner: "eu",
-    },
-    Pair {
-        sender: ("BR", "unknown"),
-        recipient: ("IE", "unknown"),
-        owner: "eu",
-    },
-    Pair {
-        sender: ("BR", "adult"),
-        recipient: ("BR", "adult"),
-        owner: "unassigned",
-    },
+    pair(("US", "adult"), ("US", "adult"), "us"),
+    pair(("IE", "adult"), ("US", "16_17"), "us"),
+    pair(("US", "13_15"), ("DE", "13_15"), "us"),
+    pair(("IE", "adult"), ("DE", "adult"), "eu"),
+    pair(("DE", "16_17"), ("BR", "adult"), "eu"),
+    pair(("BR", "unknown"), ("IE", "unknown"), "eu"),
 ];
+
+/// Nobody's, and one without a legal basis for scanning.
+const ODD_PAIRS: &[Pair] = &[
+    pair(("BR", "adult"), ("BR", "adult"), "unassigned"),
+    pair(("IE", "adult"), ("GB", "adult"), "uk"),
+];
+
+const fn pair(
+    sender: (&'static str, &'static str),
+    recipient: (&'static str, &'static str),
+    owner: &'static str,
+) -> Pair {
+    Pair {
+        sender,
+        recipient,
+        owner,
+    }
+}
 
 /// How the stream is mixed.
 #[derive(Clone, Copy, Debug)]
 pub struct Mix {
     /// Per cent of messages that must be flagged.
     pub flagged: u32,
+    /// Per cent of messages that repeat one demand, which is flagged from the fifth time on: only
+    /// with the conversation's state kept over any fault is it always the fifth.
+    pub insisting: u32,
     /// Number of conversations that the messages spread over.
     pub conversations: u64,
-    /// Whether some messages belong to no configured region.
-    pub unassigned: bool,
+    /// Whether some messages belong to no region, or to one that may not scan.
+    pub odd_regions: bool,
 }
 
 impl Default for Mix {
@@ -164,8 +173,9 @@ impl Default for Mix {
         // Only a flagged message shows a loss, so there are many of them.
         Self {
             flagged: 30,
+            insisting: 10,
             conversations: 200,
-            unassigned: false,
+            odd_regions: true,
         }
     }
 }
@@ -176,6 +186,8 @@ pub struct Generator {
     name: String,
     mix: Mix,
     next: u64,
+    /// How often the demand was repeated, by conversation.
+    demands: HashMap<u64, u32>,
 }
 
 impl Generator {
@@ -185,6 +197,7 @@ impl Generator {
             name: name.to_owned(),
             mix,
             next: 0,
+            demands: HashMap::new(),
         }
     }
 
@@ -192,10 +205,14 @@ impl Generator {
         (0..count).map(|_| self.message()).collect()
     }
 
-    /// The next message, clean or flagged by the mix.
+    /// The next message, by the mix.
     pub fn message(&mut self) -> Planned {
-        if self.random.below(100) < u64::from(self.mix.flagged) {
+        let choice = self.random.below(100);
+        let flagged = u64::from(self.mix.flagged);
+        if choice < flagged {
             self.flagged()
+        } else if choice < flagged + u64::from(self.mix.insisting) {
+            self.insisting()
         } else {
             self.clean()
         }
@@ -211,27 +228,55 @@ impl Generator {
         self.plan(line.text, Some(line))
     }
 
-    /// A flagged message of about `bytes` bytes, canary included.
+    /// A flagged message of at least `bytes` bytes.
     pub fn flagged_of_size(&mut self, bytes: usize) -> Planned {
         let line = self.random.pick(FLAGGED);
-        let padding = " and again".repeat(bytes.saturating_sub(line.text.len()) / 10);
+        let padding = " and again".repeat(bytes / 10 + 1);
         self.plan(&format!("{}{padding}", line.text), Some(line))
     }
 
+    fn insisting(&mut self) -> Planned {
+        let conversation = self.conversation();
+        let pair = self.pair(conversation);
+        let demands = self.demands.entry(conversation).or_default();
+        *demands += 1;
+        let line = (*demands >= 5).then_some(&INSISTING);
+        self.plan_in(conversation, pair, INSISTING.text, line)
+    }
+
     fn plan(&mut self, text: &str, line: Option<&Line>) -> Planned {
+        let conversation = self.conversation();
+        let pair = self.pair(conversation);
+        self.plan_in(conversation, pair, text, line)
+    }
+
+    fn conversation(&mut self) -> u64 {
+        self.random.below(self.mix.conversations)
+    }
+
+    /// A conversation keeps its pair.
+    fn pair(&self, conversation: u64) -> &'static Pair {
+        let odd = if self.mix.odd_regions { ODD_PAIRS } else { &[] };
+        let number = usize::try_from(conversation).expect("small") % (PAIRS.len() + odd.len());
+        PAIRS
+            .get(number)
+            .unwrap_or_else(|| &odd[number - PAIRS.len()])
+    }
+
+    fn plan_in(
+        &mut self,
+        conversation: u64,
+        pair: &Pair,
+        text: &str,
+        line: Option<&Line>,
+    ) -> Planned {
         let number = self.next;
         self.next += 1;
-        let conversation = self.random.below(self.mix.conversations);
-        // A conversation keeps its pair.
-        let pairs = if self.mix.unassigned {
-            PAIRS
-        } else {
-            &PAIRS[..PAIRS.len() - 1]
-        };
-        let pair = &pairs[usize::try_from(conversation).expect("small") % pairs.len()];
         let message_id = format!("m-{}-{number}", self.name);
         let conversation_id = format!("c-{}-{conversation}", self.name);
-        let text = format!("{text} {}", self.canary(number));
+        // At both ends, so that a text that is cut off shows too.
+        let canary = format!("{CANARY}-{}-{number}", self.name);
+        let text = format!("{canary} {text} {canary}");
         let value = json!({
             "message_id": message_id,
             "conversation_id": conversation_id,
@@ -252,6 +297,7 @@ impl Generator {
             "lang": "en",
         });
         let expected = match line {
+            _ if pair.owner == NOT_SCANNED => Expected::NotScanned,
             None => Expected::Clean,
             Some(line) => Expected::Flagged(Flag {
                 message_id,
@@ -271,9 +317,5 @@ impl Generator {
             },
             expected,
         }
-    }
-
-    fn canary(&self, number: u64) -> String {
-        format!("{CANARY}-{}-{number}", self.name)
     }
 }

@@ -6,12 +6,14 @@
 //! an invented, a changed and a doubled record.
 
 mod judge;
+mod read;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
 pub use judge::judge;
+pub use read::read;
 
 use super::generate::Expected;
 

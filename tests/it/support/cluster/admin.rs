@@ -19,25 +19,45 @@ use crate::support::wait;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// Names and values, as the broker knows them.
+pub type Settings<'a> = &'a [(&'a str, &'a str)];
+
 impl Cluster {
-    pub fn create_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
+    pub fn create_topic(&self, name: &str, partitions: i32, settings: Settings<'_>) {
+        self.create_topics(&[(name.to_owned(), partitions, settings)]);
+    }
+
+    /// Makes topics, each with its partitions and settings, and waits until they have leaders.
+    pub fn create_topics(&self, topics: &[(String, i32, Settings<'_>)]) {
         let replicas = if self.brokers.len() >= 3 { 3 } else { 1 };
-        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(replicas));
-        for (key, value) in settings {
-            topic = topic.set(key, value);
+        let wanted: Vec<NewTopic<'_>> = topics
+            .iter()
+            .map(|(name, partitions, settings)| {
+                let topic = NewTopic::new(name, *partitions, TopicReplication::Fixed(replicas));
+                settings
+                    .iter()
+                    .fold(topic, |topic, (key, value)| topic.set(key, value))
+            })
+            .collect();
+        for answer in answer(self.admin().create_topics(&wanted, &options())) {
+            answer.unwrap_or_else(|(topic, error)| panic!("topic {topic}: {error}"));
         }
-        let answers = answer(self.admin().create_topics([&topic], &options()));
-        answers[0]
-            .as_ref()
-            .unwrap_or_else(|(topic, error)| panic!("topic {topic}: {error}"));
         // Created is not yet known to every broker.
-        wait::until(&format!("topic {name} has leaders"), LIMIT, || {
-            (0..partitions).all(|partition| self.leader(name, partition).is_some())
-        });
+        let probe = self.probe("leaders");
+        for (name, partitions, _) in topics {
+            wait::until(&format!("topic {name} has leaders"), LIMIT, || {
+                let metadata = probe.fetch_metadata(Some(name), LIMIT);
+                metadata.is_ok_and(|metadata| {
+                    let found = metadata.topics()[0].partitions();
+                    found.len() == usize::try_from(*partitions).expect("a count")
+                        && found.iter().all(|partition| partition.leader() >= 0)
+                })
+            });
+        }
     }
 
     /// Changes settings of a topic; those that are not named go back to their defaults.
-    pub fn alter_topic(&self, topic: &str, settings: &[(&str, &str)]) {
+    pub fn alter_topic(&self, topic: &str, settings: Settings<'_>) {
         let mut change = AlterConfig::new(ResourceSpecifier::Topic(topic));
         for (key, value) in settings {
             change = change.set(key, value);
