@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub mod check;
 pub mod config;
+pub mod demo;
 pub mod exit;
 pub mod format;
 pub mod judge;
@@ -60,6 +61,8 @@ pub enum Command {
     /// The child process in which suspect messages are judged first; not for people
     #[command(hide = true)]
     JudgeIsolated,
+    /// Show the whole pipeline at work on generated messages
+    Demo(demo::Args),
     /// Would the worker start? Checks settings, keys and rules, with --online the brokers too
     Check(check::Args),
     /// What is set, and by what
@@ -84,6 +87,7 @@ impl Cli {
         match &self.command {
             Command::Worker(args) => worker::run(args, &self.global),
             Command::JudgeIsolated => judge_isolated::run(&self.global),
+            Command::Demo(args) => demo::run(args, &self.global),
             Command::Check(args) => check::run(args, &self.global),
             Command::Config(args) => config::run(args, &self.global),
             Command::Keys(args) => keys::run(args),

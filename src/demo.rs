@@ -8,7 +8,18 @@
 //!
 //! [`generator`] is used by the benches too: the same stream with a fixed share of flagged messages.
 
+mod card;
+mod collect;
+mod feed;
 pub mod generator;
+mod items;
 pub mod lines;
 mod people;
 mod random;
+pub mod run;
+mod screen;
+mod setup;
+mod summary;
+mod tally;
+#[cfg(test)]
+mod tests;

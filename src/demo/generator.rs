@@ -46,7 +46,7 @@ impl Options {
             flagged: 0.005,
             certain: false,
             reports: 0.0005,
-            broken: 0.0001,
+            broken: 0.0002,
         }
     }
 
@@ -97,8 +97,10 @@ pub struct Generator {
     people: People,
     cues: Vec<&'static Cue>,
     number: u64,
-    /// A recent message of some conversation, to be edited or reported.
+    /// A recent harmless message of some conversation, to be edited or reported.
     recent: Option<(usize, Sent)>,
+    /// The last message with a cue, to be reported.
+    last_cue: Option<(usize, Sent)>,
     /// Cues of which more lines are to come, mixed with everybody else's.
     runs: VecDeque<Run>,
 }
@@ -140,6 +142,7 @@ impl Generator {
             cues: CUES.iter().filter(usable).collect(),
             number: 0,
             recent: None,
+            last_cue: None,
             runs: VecDeque::new(),
         }
     }
@@ -152,7 +155,7 @@ impl Generator {
             return self.broken();
         }
         if draw < self.options.broken + self.options.reports
-            && let Some((conversation, sent)) = self.recent.clone()
+            && let Some((conversation, sent)) = self.reported()
         {
             return self.report(conversation, &sent, at);
         }
@@ -176,6 +179,16 @@ impl Generator {
             conversation: self.people.draw_troubled(cue.pair, &mut self.random),
             left: cue.run,
         })
+    }
+
+    /// What somebody reports: mostly something that the rules found too.
+    fn reported(&mut self) -> Option<(usize, Sent)> {
+        let cue = self
+            .random
+            .chance(0.6)
+            .then(|| self.last_cue.take())
+            .flatten();
+        cue.or_else(|| self.recent.clone())
     }
 
     fn harmless(&mut self, at: Millis) -> Record {
@@ -220,6 +233,7 @@ impl Generator {
             let left = run.left - 1;
             self.runs.push_back(Run { left, ..run });
         }
+        self.last_cue = Some((index, sent));
         self.record(Kind::Cue(cue.rule), index, value)
     }
 

@@ -54,15 +54,18 @@ impl Server {
     /// # Errors
     /// The address cannot be listened on, or the thread cannot be started.
     pub fn start(listen: SocketAddr, endpoint: Endpoint) -> io::Result<Self> {
+        // Bound here, not on the thread, so that the caller hears of an address that is taken.
+        let listener = std::net::TcpListener::bind(listen)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let listener = runtime.block_on(TcpListener::bind(listen))?;
-        let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let service = router(endpoint).into_make_service_with_connect_info::<SocketAddr>();
         let serve = move || {
             let serving = async {
+                let listener = TcpListener::from_std(listener)?;
                 tokio::select! {
                     served = axum::serve(listener, service) => served,
                     // Sent, or the server was dropped. Nobody waits for a scrape to finish.

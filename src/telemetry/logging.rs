@@ -10,6 +10,7 @@ use std::panic::PanicHookInfo;
 
 use rdkafka::config::RDKafkaLogLevel;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::settings::{Log, LogFormat, LogLevel};
 
@@ -45,6 +46,17 @@ pub enum Error {
 /// # Errors
 /// Logging was set up before, or core files cannot be switched off.
 pub fn init(log: Log) -> Result<(), Error> {
+    init_to(log, io::stderr)
+}
+
+/// The same, with the events going to `writer`: for a command that needs the terminal for itself.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_to<W>(log: Log, writer: W) -> Result<(), Error>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let level = match log.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -54,7 +66,7 @@ pub fn init(log: Log) -> Result<(), Error> {
     };
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(io::stderr);
+        .with_writer(writer);
     let set = match log.format {
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
         LogFormat::Text => subscriber.with_ansi(false).try_init(),
