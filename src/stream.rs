@@ -38,10 +38,17 @@ pub mod shard;
 pub mod start;
 pub mod state;
 
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 /// What librdkafka says of a client. It goes on by itself: brokers that are away come back, and
 /// what stands still shows in the metrics. Its words name brokers, topics and errors, no values.
 fn client_error(client: &'static str, error: &KafkaError, reason: &str) {
+    // The state reader asks to be told where a partition ends: no fault.
+    if matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::PartitionEOF)
+    ) {
+        return;
+    }
     crate::warn_limited!(key: (client, error.to_string()), client, %error, reason, "kafka");
 }

@@ -53,8 +53,8 @@ pub struct Outgoing {
 /// How shards hand deliveries over: blocks while the brokers do not keep up.
 pub type DeliverySender = Sender<Delivery>;
 
-/// How long the producer is served before the thread looks for more work.
-const SERVE: Duration = Duration::from_millis(2);
+/// How long the thread rests when records are in flight and nothing happens.
+const REST: Duration = Duration::from_millis(1);
 const IDLE: Duration = Duration::from_millis(50);
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_LAST: Duration = Duration::from_secs(5);
@@ -265,8 +265,22 @@ impl Deliver {
         }
     }
 
-    fn read_reports(&mut self) {
-        for report in self.producer.context().take_reports() {
+    /// Serves the producer until it has nothing more to say. `true` if there were reports.
+    fn read_reports(&mut self) -> bool {
+        let mut any = false;
+        loop {
+            self.producer.poll(Duration::ZERO);
+            let reports = self.producer.context().take_reports();
+            if reports.is_empty() {
+                return any;
+            }
+            any = true;
+            self.read(reports);
+        }
+    }
+
+    fn read(&mut self, reports: Vec<Report>) {
+        for report in reports {
             let Report {
                 delivery,
                 index,

@@ -210,7 +210,8 @@ impl Context {
             Begin::At(start) => {
                 let owned = intake.assign(topic, partition, kind, start, metrics);
                 owned.deaths = mark.deaths;
-                if mark.deaths >= self.policy.deaths_before_isolation {
+                // Where no message waits, none can be the killer.
+                if mark.deaths >= self.policy.deaths_before_isolation && start < found.high {
                     owned.isolate_below = start.saturating_add(self.policy.suspects);
                     tracing::error!(partition = %owned.assignment, offset = start, deaths = mark.deaths, "workers keep dying at this offset; its messages are judged in a child process first");
                 }
