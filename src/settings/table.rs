@@ -429,7 +429,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "context.max_bytes",
         Size("64KiB", "64GiB"),
-        Default("64MiB"),
+        Default("16MiB"),
         "Memory for all conversations together.",
     ),
     setting(
