@@ -91,6 +91,10 @@ fn oversized_messages_and_items_are_delivered_as_references() {
     }
     let refused = scenario.generator.flagged_without_text(200_000);
     scenario.feed_planned(vec![refused]);
+    scenario.wait_done();
+    for topic in scenario.site.review_topics() {
+        cluster.alter_topic(&topic, &[]);
+    }
     scenario.settle(&[&worker]);
     worker.terminate();
 }
