@@ -104,9 +104,9 @@ pub struct Store {
     overflow: Vec<Entry>,
 }
 
-/// Enough for 15,000 messages in flight of one partition, all from one sender in one conversation,
-/// and the largest `at_least` that a rule may ask for.
-pub const DEFAULT_KEPT_PER_KEY: usize = 16 * 1024;
+/// Enough for 31,000 messages in flight of one partition, all from one sender in one conversation,
+/// and the largest `at_least` that a rule may ask for ([`crate::rules::MAX_RATE`]).
+pub const DEFAULT_KEPT_PER_KEY: usize = 32 * 1024;
 
 impl Default for Store {
     fn default() -> Self {

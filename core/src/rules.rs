@@ -24,6 +24,7 @@ mod tests;
 
 pub use compile::{CompileError, Program};
 pub use condition::Condition;
+pub use format::MAX_RATE;
 pub use rule::{Rule, RuleRoute, Status};
 pub use sources::Sources;
 

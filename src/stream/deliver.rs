@@ -334,6 +334,10 @@ impl Deliver {
             .producer_errors
             .with_label_values(&[&kind])
             .inc();
+        if crate::faults::skips_rejected() {
+            self.acknowledged(id, index);
+            return;
+        }
         let too_large = matches!(
             code,
             RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize

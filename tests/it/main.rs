@@ -17,6 +17,12 @@
 
 mod check;
 mod delivery;
+mod faults;
 mod judge;
 mod kit;
+mod poison;
+mod privacy;
+mod rebalance;
+mod retention;
+mod seeded;
 mod support;

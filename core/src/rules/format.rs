@@ -3,7 +3,10 @@
 mod condition;
 mod facts;
 mod patterns;
+mod regexes;
 mod tests_section;
+
+pub use condition::MAX_RATE;
 
 use std::collections::HashMap;
 use std::sync::Arc;

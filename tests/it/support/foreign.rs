@@ -92,10 +92,13 @@ fn produce_run(bootstrap: &str, topic: &str, run: &[Input]) {
     let shape = RunShape::of(&run[0]);
     let mut command = kcat(bootstrap);
     command
-        .args(["-P", "-t", topic, "-D"])
+        // -E: go on when all brokers are away for a moment.
+        .args(["-P", "-E", "-t", topic, "-D"])
         .arg(text(RECORD_END))
         // The limit is the broker's to set.
-        .args(["-X", "message.max.bytes=64000000", "-X", "linger.ms=5"]);
+        .args(["-X", "message.max.bytes=64000000", "-X", "linger.ms=5"])
+        // In order whatever happens to the broker: a conversation's messages keep their order.
+        .args(["-X", "enable.idempotence=true"]);
     if shape.keyed {
         command.arg("-K").arg(text(KEY_END));
     }

@@ -235,6 +235,17 @@ impl Generator {
         self.plan(&format!("{}{padding}", line.text), Some(line))
     }
 
+    /// The same, where it is so large that its item goes out without the text.
+    pub fn flagged_without_text(&mut self, bytes: usize) -> Planned {
+        loop {
+            let mut planned = self.flagged_of_size(bytes);
+            if let Expected::Flagged(flag) = &mut planned.expected {
+                flag.text_may_be_absent = true;
+                return planned;
+            }
+        }
+    }
+
     fn insisting(&mut self) -> Planned {
         let conversation = self.conversation();
         let pair = self.pair(conversation);

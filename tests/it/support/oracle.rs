@@ -13,7 +13,7 @@ mod tests;
 use std::fmt;
 
 pub use judge::judge;
-pub use read::read;
+pub use read::{gaps, read};
 
 use super::generate::Expected;
 

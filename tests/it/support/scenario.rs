@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::cluster::Cluster;
 use super::generate::{Generator, Mix, Planned};
 use super::leaks;
-use super::oracle::{self, Report};
+use super::oracle::{self, Arrived, Report};
 use super::random::Random;
 use super::site::{Plan, Site};
 use super::worker::Worker;
@@ -22,6 +22,8 @@ pub struct Scenario<'a> {
     pub generator: Generator,
     pub random: Random,
     planned: Vec<Planned>,
+    /// Input records that the broker has deleted since, and that had been judged before.
+    deleted: Vec<Arrived>,
 }
 
 impl<'a> Scenario<'a> {
@@ -36,6 +38,7 @@ impl<'a> Scenario<'a> {
             generator: Generator::new(name, seed, mix),
             random: Random::new(!seed),
             planned: Vec::new(),
+            deleted: Vec::new(),
         }
     }
 
@@ -43,6 +46,18 @@ impl<'a> Scenario<'a> {
     pub fn feed(&mut self, count: usize) {
         let messages = self.generator.take(count);
         self.feed_planned(messages);
+    }
+
+    /// Writes that many fresh messages while something else happens.
+    pub fn feed_during(&mut self, count: usize, happens: impl FnOnce(&mut Random)) {
+        let messages = self.generator.take(count);
+        let site = &self.site;
+        std::thread::scope(|scope| {
+            let feeding = scope.spawn(|| site.produce(&messages));
+            happens(&mut self.random);
+            feeding.join().expect("kcat writes everything");
+        });
+        self.planned.extend(messages);
     }
 
     /// Writes these records.
@@ -65,7 +80,25 @@ impl<'a> Scenario<'a> {
 
     /// The oracle's judgement on the topics as they are now.
     pub fn judge(&self) -> Report {
-        oracle::judge(&oracle::read(&self.site, &self.planned))
+        let mut read = oracle::read(&self.site, &self.planned);
+        read.arrived.extend(self.deleted.iter().cloned());
+        oracle::judge(&read)
+    }
+
+    /// Deletes all records of a partition of the input, as retention does. Those before the group's
+    /// committed offset must have come out; the others are gone, and how many they are is returned.
+    pub fn expire(&mut self, partition: i32) -> i64 {
+        let site = &self.site;
+        let committed = site.cluster.committed(&site.group, &site.messages);
+        let committed = committed.get(&partition).copied().unwrap_or(0);
+        let read = oracle::read(site, &self.planned);
+        let judged = read.arrived.into_iter().filter(|record| {
+            record.source.partition == partition && record.source.offset < committed
+        });
+        self.deleted.extend(judged);
+        let (_, end) = site.cluster.watermarks(&site.messages)[&partition];
+        site.cluster.delete_records(&site.messages, partition, end);
+        end - committed
     }
 
     /// Fresh messages must still flow; then everything is committed, nothing is lost, invented or

@@ -108,6 +108,18 @@ impl<'a> Site<'a> {
         foreign::produce(self.cluster.bootstrap(), &self.messages, &inputs);
     }
 
+    /// Takes the review topics away, with what is in them: no item can be delivered from now on.
+    pub fn block_items(&self) {
+        let topics: Vec<String> = self.review_topics().collect();
+        self.cluster.delete_topics(&topics);
+    }
+
+    /// Makes the review topics anew.
+    pub fn unblock_items(&self) {
+        let topics = self.review_topics().map(|topic| (topic, 2, &[][..]));
+        self.cluster.create_topics(&topics.collect::<Vec<_>>());
+    }
+
     /// Opens what is sealed for a region.
     pub fn region_opener(&self, region: &str) -> Opener {
         self.opener(Purpose::Evidence {

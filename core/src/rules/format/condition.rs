@@ -1,7 +1,7 @@
 //! `when` and `unless`.
 
 use super::super::condition::{Condition, Fact, Rate};
-use super::{Reader, facts, patterns};
+use super::{Reader, facts, patterns, regexes};
 use crate::document::{Fault, Faults, Key, Node, Value, closest};
 use crate::message::Millis;
 
@@ -9,7 +9,7 @@ const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
 /// Longest window of a `rate`: conversation state is kept that long.
 const MAX_WINDOW: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
 /// Largest count of a `rate`; see [`crate::conversation::Store`] for what it bounds.
-pub(crate) const MAX_RATE: i64 = 1_000;
+pub const MAX_RATE: i64 = 1_000;
 
 /// Every key that a condition can have.
 const KEYS: [&str; 14] = [
@@ -92,7 +92,7 @@ fn one(key: &Key, value: &Node, reader: &mut Reader<'_>, faults: &mut Faults) ->
         "not" => not(value, reader, faults),
         "count" => count(value, reader, faults),
         "phrases" => patterns::phrases(value, reader, faults),
-        "regex" => patterns::regex(value, faults),
+        "regex" => regexes::regex(value, faults),
         "rate" => rate(key, value, reader, faults),
         "sender" => facts::party(value, faults)
             .map(Fact::Sender)

@@ -24,7 +24,12 @@ fn all_mistakes_are_shown_at_once() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/rules/tests/mistakes.txt");
         std::fs::write(path, &shown).unwrap();
     }
-    assert_eq!(shown, include_str!("mistakes.txt"));
+    let expected = include_str!("mistakes.txt");
+    let first = shown
+        .lines()
+        .zip(expected.lines())
+        .find(|(shown, expected)| shown != expected);
+    assert!(shown == expected, "first difference: {first:#?}");
 }
 
 fn only(when: &str) -> String {
@@ -63,6 +68,30 @@ fn what_cannot_be_fast_is_refused() {
     assert!(only(r"{regex: '(x)\1'}").contains("backreferences are not supported"));
     assert!(only("{regex: '(x{500}){500}'}").contains("exceeds size limit"));
     assert!(only(&format!("{{regex: '{}'}}", "x".repeat(2_001))).contains("at most 2000 bytes"));
+}
+
+#[test]
+fn a_long_counted_gap_is_warned_of() {
+    let shown = only("{regex: 'pay.{0,40}now'}");
+    assert!(shown.contains("warning[slow-regex]"), "{shown}");
+    let mut lines = shown.lines();
+    let line = lines
+        .find(|line| line.contains("a long counted gap"))
+        .unwrap();
+    assert_eq!(line.matches('^').count(), ".{0,40}".len());
+    for fast in [
+        "pay.{0,5}now",
+        "pay[^.!?]*now",
+        r"pay \\d{3,20} now",
+        "a{20}",
+    ] {
+        assert!(
+            !only(&format!("{{regex: '{fast}'}}")).contains("slow"),
+            "{fast}"
+        );
+    }
+    assert!(only(r"{regex: 'pay(\S){12}'}").contains("slow-regex"));
+    assert!(only("{regex: 'pay[^.]{9,}x'}").contains("slow-regex"));
 }
 
 #[test]

@@ -69,10 +69,20 @@ impl Cluster {
     }
 
     pub fn delete_topic(&self, topic: &str) {
-        let answers = answer(self.admin().delete_topics(&[topic], &options()));
-        answers[0]
-            .as_ref()
-            .unwrap_or_else(|(topic, error)| panic!("topic {topic}: {error}"));
+        self.delete_topics(&[topic.to_owned()]);
+    }
+
+    /// Deletes topics and waits until the brokers no longer know them.
+    pub fn delete_topics(&self, topics: &[String]) {
+        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+        for answer in answer(self.admin().delete_topics(&names, &options())) {
+            answer.unwrap_or_else(|(topic, error)| panic!("topic {topic}: {error}"));
+        }
+        for topic in topics {
+            wait::until(&format!("topic {topic} is gone"), LIMIT, || {
+                self.leader(topic, 0).is_none()
+            });
+        }
     }
 
     /// Deletes the records before an offset, as retention does.

@@ -47,7 +47,7 @@ impl Generator {
             ("text", json!(17)),
             ("text", json!({"parts": [super::CANARY]})),
             ("sender", json!(super::CANARY)),
-            ("recipients", json!({"id": super::CANARY})),
+            ("recipients", json!(super::CANARY)),
             ("recipients", json!([super::CANARY])),
             ("message_id", json!([super::CANARY])),
             ("first_contact", json!(super::CANARY)),

@@ -31,13 +31,27 @@ pub fn read(site: &Site<'_>, planned: &[Planned]) -> Evidences {
             .map(|record| item(record, owner, opener.as_mut()));
         evidences.items.extend(items);
     }
-    let mut opener = site.dead_letter_opener();
-    let records = foreign::read(bootstrap, &site.dead_letter);
-    let letters = records
-        .iter()
-        .map(|record| dead_letter(record, &mut opener));
-    evidences.dead_letters.extend(letters);
+    let letters = dead_letters(site);
+    evidences.dead_letters = letters.filter(|letter| !is_gap(letter)).collect();
     evidences
+}
+
+/// Where a person accepted that messages are gone: letters that are about no record.
+pub fn gaps(site: &Site<'_>) -> Vec<Source> {
+    let gaps = dead_letters(site).filter(is_gap);
+    gaps.map(|gap| gap.source).collect()
+}
+
+fn is_gap(letter: &DeadLetter) -> bool {
+    letter.reason == "retention_gap"
+}
+
+fn dead_letters(site: &Site<'_>) -> impl Iterator<Item = DeadLetter> {
+    let mut opener = site.dead_letter_opener();
+    let records = foreign::read(site.cluster.bootstrap(), &site.dead_letter);
+    records
+        .into_iter()
+        .map(move |record| dead_letter(&record, &mut opener))
 }
 
 /// The input topic as the broker has it, each record with its expectation. What was never planned is
