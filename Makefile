@@ -24,9 +24,9 @@ test: ## Runs all tests but the long ones, on real Kafka (KAFKA_BOOTSTRAP=host:p
 lint: ## Formatting, clippy, documentation, licences, shell scripts
 	@scripts/lint.sh
 
-bench: ## Benchmarks of the parts, in CPU time
-	@scripts/setup.sh build
-	cargo bench --locked --workspace
+bench: ## Benchmarks in CPU time: the parts, then the whole worker on a real Kafka
+	@scripts/setup.sh test
+	@scripts/bench.sh
 
 clean: ## Removes what was built, keeps the downloads
 	cargo clean
