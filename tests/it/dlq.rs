@@ -17,10 +17,10 @@ use serde_json::Value;
 
 use crate::support::cluster::{Cluster, unique};
 use crate::support::foreign::{self, Input, Record};
-use crate::support::guard;
 use crate::support::process::Process;
 use crate::support::random::Random;
 use crate::support::schema::check;
+use crate::support::{guard, wait};
 
 const CANARY: &str = "canary-7f3a";
 const PARTITIONS: i32 = 3;
@@ -427,22 +427,26 @@ fn keys_and_topics_that_are_not_the_right_ones_change_nothing() {
 #[test]
 fn a_replay_that_is_killed_replays_nothing_twice_and_loses_nothing() {
     let place = Place::new("dlq-killed");
-    let count = 1_500;
+    let count = 3_000;
     place.write(&place.letters(0..count));
     let mut random = Random::new(Random::seed("dlq-killed"));
     for round in 0..8 {
         let command = place.command(&place.replay_all());
         let mut replay = Process::start(&format!("replay-{round}"), &place.folder, command);
-        std::thread::sleep(Duration::from_millis(200 + random.below(900)));
+        // Not before the first transaction: the start takes most of the time.
+        wait::until("it replays", Duration::from_secs(60), || {
+            replay.errors().contains("replayed 1")
+        });
+        std::thread::sleep(random.pause(Duration::ZERO, Duration::from_millis(60)));
         replay.kill();
     }
     // Whatever the last one left open is ended first, without waiting for its timeout.
     place.run(&place.replay_all()).expect(0, &["replayed"]);
     place
         .run(&place.replay_all())
-        .expect(0, &["found 0 pending, 1500 replayed"]);
+        .expect(0, &["found 0 pending, 3000 replayed"]);
     assert_eq!(place.replayed(), (0..count).collect::<Vec<_>>());
-    assert_eq!(place.markers(), 1_500);
+    assert_eq!(place.markers(), 3_000);
 }
 
 /// Started together, they do the work once; whoever is overtaken says so.
