@@ -150,7 +150,8 @@ impl<'a> Replayer<'a> {
                 Err(fault) => outcome.failed.push((position, fault)),
             }
         }
-        if !batch.is_due() && !(found.is_some() && pending.is_empty()) {
+        let is_last = found.is_some() && pending.is_empty();
+        if !is_last && !batch.is_due() {
             return Ok(false);
         }
         outcome.replayed += self.commit(batch)?;
