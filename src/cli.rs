@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 pub mod check;
 pub mod config;
 pub mod demo;
+pub mod dlq;
 pub mod exit;
 pub mod format;
 pub mod judge;
@@ -67,6 +68,8 @@ pub enum Command {
     Check(check::Args),
     /// What is set, and by what
     Config(config::Args),
+    /// Look at dead letters (metadata only), and bring them back
+    Dlq(dlq::Args),
     /// Make and look at key files
     Keys(keys::Args),
     /// Open sealed review items, for the holder of a region's private key; every item that is
@@ -90,6 +93,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args, &self.global),
             Command::Check(args) => check::run(args, &self.global),
             Command::Config(args) => config::run(args, &self.global),
+            Command::Dlq(args) => dlq::run(args, &self.global),
             Command::Keys(args) => keys::run(args),
             Command::Open(args) => open::run(args),
             Command::Judge(args) => judge::run(args, &self.global),

@@ -23,26 +23,30 @@ pub enum Role {
     Consumer,
     /// Writes everything.
     Producer,
-    /// Reads conversation state on assignment, without a group.
+    /// Reads conversation state on assignment, and dead letters for a person, each to its end,
+    /// without a group.
     StateReader,
     /// Asks for metadata and offsets, and reads single records, without a group.
     Inspector,
     /// Asks for topics and their configuration. To librdkafka it is a producer.
     Admin,
+    /// Writes dead letters back to their topics, in transactions.
+    Replayer,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Role; 5] = [
+    pub const ALL: [Role; 6] = [
         Role::Consumer,
         Role::Producer,
         Role::StateReader,
         Role::Inspector,
         Role::Admin,
+        Role::Replayer,
     ];
 
     const fn is_consumer(self) -> bool {
-        !matches!(self, Role::Producer | Role::Admin)
+        !matches!(self, Role::Producer | Role::Admin | Role::Replayer)
     }
 }
 
@@ -99,6 +103,8 @@ const fn from(
 const ALL: &[Role] = &Role::ALL;
 const CONSUMER: &[Role] = &[Role::Consumer];
 const PRODUCER: &[Role] = &[Role::Producer];
+const PRODUCERS: &[Role] = &[Role::Producer, Role::Replayer];
+const REPLAYER: &[Role] = &[Role::Replayer];
 const READERS: &[Role] = &[Role::StateReader, Role::Inspector];
 const CONSUMERS: &[Role] = &[Role::Consumer, Role::StateReader, Role::Inspector];
 
@@ -318,13 +324,13 @@ pub const PROPERTIES: &[Property] = &[
     fixed(
         "enable.idempotence",
         "true",
-        PRODUCER,
+        PRODUCERS,
         "a retry of the producer repeats and reorders nothing",
     ),
     fixed(
         "acks",
         "all",
-        PRODUCER,
+        PRODUCERS,
         "delivered means that every in-sync replica has it",
     ),
     fixed(
@@ -333,22 +339,40 @@ pub const PROPERTIES: &[Property] = &[
         PRODUCER,
         "a record waits for its broker without limit: back-pressure instead of loss",
     ),
+    from(
+        "transactional.id",
+        |s| Some(format!("dmwatch-dlq-replay-{}", s.kafka.group_id)),
+        REPLAYER,
+        "one replay a group: a second one fences the first off",
+    ),
+    fixed(
+        "transaction.timeout.ms",
+        "15000",
+        REPLAYER,
+        "a replay that died holds up readers of its topics for 15 s at most",
+    ),
+    fixed(
+        "message.timeout.ms",
+        "15000",
+        REPLAYER,
+        "no longer than the transaction may take",
+    ),
     fixed(
         "linger.ms",
         "5",
-        PRODUCER,
+        PRODUCERS,
         "batches of what was flagged within 5 ms",
     ),
     fixed(
         "compression.codec",
         "none",
-        PRODUCER,
+        PRODUCERS,
         "sealed evidence hardly compresses: zstd would save the quarter that base64 adds, for more CPU time than judging takes",
     ),
     fixed(
         "partitioner",
         "murmur2_random",
-        PRODUCER,
+        PRODUCERS,
         "the partition that Java clients would choose for the key",
     ),
     from(
@@ -366,7 +390,7 @@ pub const PROPERTIES: &[Property] = &[
     from(
         "message.max.bytes",
         |s| Some(message_max_bytes(s).to_string()),
-        PRODUCER,
+        PRODUCERS,
         "no smaller than what the worker lets out",
     ),
 ];

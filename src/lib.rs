@@ -7,6 +7,7 @@ mod canonical;
 pub mod cli;
 pub mod dead_letter;
 pub mod demo;
+pub mod dlq;
 pub mod faults;
 pub mod headers;
 pub mod item;

@@ -76,6 +76,7 @@ const fn name(role: Role) -> &'static str {
         Role::Consumer => "consumer",
         Role::Producer => "producer",
         Role::StateReader => "state reader",
+        Role::Replayer => "replayer",
         Role::Inspector => "inspector",
         Role::Admin => "admin",
     }

@@ -17,6 +17,7 @@
 
 mod check;
 mod delivery;
+mod dlq;
 mod faults;
 mod judge;
 mod kit;
