@@ -20,7 +20,7 @@ use crate::seal::{OpenError, Opener, Subject, key_file};
 /// Arguments of `dmwatch open`.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// Review items as JSON lines, as they stand in review.<region>; `-` is standard input
+    /// Review items as JSON lines, as they stand in `review.<region>`; `-` is standard input
     #[arg(default_value = "-")]
     file: PathBuf,
     /// Private key file of the items' region

@@ -20,7 +20,7 @@ impl FieldMap {
     /// Decodes one record of `dm.messages`.
     ///
     /// Unknown fields are skipped, whatever they hold and however deep they are nested. `null` counts as absent. An unknown age
-    /// band name reads as [`AgeBand::Unknown`]: a new band at the platform must not stop messages,
+    /// band name reads as [`super::AgeBand::Unknown`]: a new band at the platform must not stop messages,
     /// and `unknown` gets the greatest care.
     ///
     /// # Errors
