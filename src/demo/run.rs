@@ -16,7 +16,7 @@ use super::feed::Feed;
 use super::items;
 use super::screen::{Screen, thousands};
 use super::setup::{Broker, Folder, PARTITIONS};
-use super::summary::Summary;
+use super::summary::{Recent, Summary, sum};
 use crate::app::{self, Worker};
 use crate::settings::{Explained, LoadOptions, Settings};
 use crate::stream::isolation::Launch;
@@ -181,7 +181,7 @@ impl Run {
         self.until_ready(&mut signals).await?;
         let consumed = self.metrics.clone();
         let feed = Feed::start(settings, options.rate, options.seed, move || {
-            super::summary::sum(&consumed.consumed_messages)
+            sum(&consumed.consumed_messages)
         })?;
         let mut look = Look::new();
         let end = (!options.keep).then(|| Instant::now() + Duration::from_secs(options.seconds));
@@ -208,7 +208,7 @@ impl Run {
         };
         let samples = self.collector.with(|tally| tally.samples.clone());
         let unreadable = self.collector.with(|tally| tally.unreadable);
-        let lost = super::summary::sum(&self.metrics.lost_messages);
+        let lost = sum(&self.metrics.lost_messages);
         self.stop()?;
         screen.say("")?;
         let program = std::env::current_exe()?;
@@ -258,9 +258,10 @@ impl Run {
     }
 }
 
-/// One look after the other, for the rate.
+/// One look after the other, for rate and latency.
 struct Look {
     start: Instant,
+    latency: Recent,
     before: (Instant, u64),
 }
 
@@ -269,6 +270,7 @@ impl Look {
         let now = Instant::now();
         Self {
             start: now,
+            latency: Recent::default(),
             before: (now, 0),
         }
     }
@@ -282,6 +284,9 @@ impl Look {
             summary.queues.clone_from(&tally.queues);
         });
         let now = Instant::now();
+        let latency = self.latency.observe(&run.metrics.end_to_end_seconds, now);
+        summary.p50 = latency.quantile(0.5);
+        summary.p99 = latency.quantile(0.99);
         let (then, consumed) = self.before;
         let seconds = now.duration_since(then).as_secs_f64().max(1e-3);
         summary.rate = summary.consumed.saturating_sub(consumed) as f64 / seconds;

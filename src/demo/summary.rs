@@ -1,7 +1,7 @@
 //! One look at the running worker, as numbers.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use prometheus::core::{Collector as _, Metric as _};
 use prometheus::{Histogram, IntCounterVec};
@@ -18,7 +18,7 @@ pub(super) struct Summary {
     pub(super) consumed: u64,
     pub(super) lag: i64,
     pub(super) in_flight: i64,
-    /// End to end, in seconds.
+    /// End to end over the last seconds, in seconds.
     pub(super) p50: Option<f64>,
     pub(super) p99: Option<f64>,
     pub(super) clean: u64,
@@ -39,8 +39,6 @@ impl Summary {
             consumed: sum(&metrics.consumed_messages),
             lag: partitions.iter().filter_map(|seen| seen.lag_stored).sum(),
             in_flight: metrics.in_flight_messages.get(),
-            p50: quantile(&metrics.end_to_end_seconds, 0.5),
-            p99: quantile(&metrics.end_to_end_seconds, 0.99),
             clean: verdicts.clean.get(),
             not_scanned: verdicts.not_scanned.get(),
             ..Self::default()
@@ -62,25 +60,72 @@ pub(super) fn sum(counters: &IntCounterVec) -> u64 {
         .sum()
 }
 
-/// The quantile as Prometheus' `histogram_quantile` computes it: within a bucket, evenly spread.
-fn quantile(histogram: &Histogram, quantile: f64) -> Option<f64> {
-    let metric = histogram.metric();
-    let buckets = metric.get_histogram().get_bucket();
-    let buckets = buckets
-        .iter()
-        .map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()));
-    let total = metric.get_histogram().get_sample_count();
-    let rank = quantile * total as f64;
-    let (mut below, mut lower) = (0_u64, 0.0);
-    for (upper, cumulative) in buckets {
-        if total > 0 && cumulative as f64 >= rank {
-            let inside = (rank - below as f64) / (cumulative - below).max(1) as f64;
-            return Some(lower + (upper - lower) * inside);
+/// How far back latency is looked at.
+const WINDOW: Duration = Duration::from_secs(5);
+
+/// A histogram over the last seconds, as `rate` over a range shows it.
+#[derive(Debug, Default)]
+pub(super) struct Recent(VecDeque<(Instant, Buckets)>);
+
+impl Recent {
+    /// What was observed within the window before `now`.
+    pub(super) fn observe(&mut self, histogram: &Histogram, now: Instant) -> Buckets {
+        let latest = Buckets::of(histogram);
+        while self.0.len() > 1 && self.0.front().is_some_and(|(at, _)| now - *at > WINDOW) {
+            let _too_old = self.0.pop_front();
         }
-        (below, lower) = (cumulative, upper);
+        let recent = match self.0.front() {
+            Some((_, oldest)) => latest.since(oldest),
+            None => latest.clone(),
+        };
+        self.0.push_back((now, latest));
+        recent
     }
-    // Beyond the last bound nothing better is known than that bound.
-    (total > 0).then_some(lower)
+}
+
+/// Cumulative counts by upper bound, the last of which is infinite.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Buckets(Vec<(f64, u64)>);
+
+impl Buckets {
+    fn of(histogram: &Histogram) -> Self {
+        let metric = histogram.metric();
+        let histogram = metric.get_histogram();
+        let bounded = histogram.get_bucket().iter();
+        let bounded = bounded.map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()));
+        let all = (f64::INFINITY, histogram.get_sample_count());
+        Self(bounded.chain([all]).collect())
+    }
+
+    fn since(&self, older: &Self) -> Self {
+        let pairs = self.0.iter().zip(&older.0);
+        let less = |((bound, count), (_, before)): (&(f64, u64), &(f64, u64))| {
+            (*bound, count.saturating_sub(*before))
+        };
+        Self(pairs.map(less).collect())
+    }
+
+    /// The quantile as Prometheus' `histogram_quantile` computes it: within a bucket, evenly
+    /// spread; beyond the last bound nothing better is known than that bound.
+    pub(super) fn quantile(&self, quantile: f64) -> Option<f64> {
+        let total = self
+            .0
+            .last()
+            .map(|(_, total)| *total)
+            .filter(|total| *total > 0)?;
+        let rank = quantile * total as f64;
+        let (mut below, mut lower) = (0_u64, 0.0);
+        for (upper, cumulative) in &self.0 {
+            if *cumulative as f64 >= rank && upper.is_finite() {
+                let inside = (rank - below as f64) / cumulative.saturating_sub(below).max(1) as f64;
+                return Some(lower + (upper - lower) * inside);
+            }
+            if upper.is_finite() {
+                (below, lower) = (*cumulative, *upper);
+            }
+        }
+        Some(lower)
+    }
 }
 
 #[cfg(test)]
@@ -89,24 +134,43 @@ mod tests {
 
     use super::*;
 
+    fn histogram() -> Histogram {
+        let options = HistogramOpts::new("h", "h").buckets(vec![0.01, 0.02, 0.04]);
+        Histogram::with_opts(options).unwrap()
+    }
+
     #[test]
     fn quantiles_are_those_of_prometheus() {
-        let options = HistogramOpts::new("h", "h").buckets(vec![0.01, 0.02, 0.04]);
-        let histogram = Histogram::with_opts(options).unwrap();
-        assert_eq!(quantile(&histogram, 0.5), None);
+        let histogram = histogram();
+        let quantile = |quantile| Buckets::of(&histogram).quantile(quantile);
+        assert_eq!(quantile(0.5), None);
         for _ in 0..50 {
             histogram.observe(0.005);
         }
         for _ in 0..50 {
             histogram.observe(0.03);
         }
-        assert_eq!(quantile(&histogram, 0.5), Some(0.01));
-        assert_eq!(quantile(&histogram, 0.25), Some(0.005));
-        assert!((quantile(&histogram, 0.75).unwrap() - 0.03).abs() < 1e-9);
+        assert_eq!(quantile(0.5), Some(0.01));
+        assert_eq!(quantile(0.25), Some(0.005));
+        assert!((quantile(0.75).unwrap() - 0.03).abs() < 1e-9);
         for _ in 0..900 {
             histogram.observe(5.0);
         }
-        assert_eq!(quantile(&histogram, 0.99), Some(0.04));
+        assert_eq!(quantile(0.99), Some(0.04));
+    }
+
+    #[test]
+    fn only_the_last_seconds_count() {
+        let histogram = histogram();
+        let start = Instant::now();
+        let mut recent = Recent::default();
+        histogram.observe(0.03);
+        assert!(recent.observe(&histogram, start).quantile(0.5) > Some(0.02));
+        histogram.observe(0.005);
+        let later = start + Duration::from_secs(4);
+        assert!(recent.observe(&histogram, later).quantile(0.99) <= Some(0.01));
+        let much_later = start + Duration::from_secs(20);
+        assert_eq!(recent.observe(&histogram, much_later).quantile(0.5), None);
     }
 
     #[test]
