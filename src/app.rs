@@ -181,7 +181,6 @@ impl Worker {
             },
         )?;
         health.set_rules_loaded(true);
-        health.set_producer_ready(true);
 
         let mut others = vec![
             thread("deliver", move || deliver.run())?,

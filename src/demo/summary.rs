@@ -7,6 +7,7 @@ use prometheus::core::{Collector as _, Metric as _};
 use prometheus::{Histogram, IntCounterVec};
 
 use crate::telemetry::Metrics;
+use crate::telemetry::metrics::PartitionSnapshot;
 
 /// What the screen shows.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -37,7 +38,10 @@ impl Summary {
         let partitions = metrics.partitions().snapshot();
         Self {
             consumed: sum(&metrics.consumed_messages),
-            lag: partitions.iter().filter_map(|seen| seen.lag_stored).sum(),
+            lag: partitions
+                .iter()
+                .filter_map(PartitionSnapshot::backlog)
+                .sum(),
             in_flight: metrics.in_flight_messages.get(),
             clean: verdicts.clean.get(),
             not_scanned: verdicts.not_scanned.get(),

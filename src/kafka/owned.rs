@@ -75,6 +75,10 @@ pub const OWNED: &[Owned] = &[
         "the key decides the partition, as for Java clients",
     ),
     owned(
+        "statistics.interval.ms",
+        "lag, liveness and readiness come from the statistics of every second",
+    ),
+    owned(
         "transactional.id",
         "deterministic ids make repeats harmless; there are no transactions",
     ),

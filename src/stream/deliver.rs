@@ -21,7 +21,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use super::event::{Event, StreamError, Ticket};
 use super::producer::{Context, Report};
 use crate::record::OutRecord;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{LoopTime, Metrics};
 
 /// Everything that one message causes.
 pub struct Delivery {
@@ -96,6 +96,7 @@ pub struct Deliver {
     input: Receiver<Delivery>,
     events: Sender<Event>,
     metrics: Arc<Metrics>,
+    time: LoopTime,
     stop: Arc<AtomicBool>,
     max_bytes: usize,
     in_flight: HashMap<u64, InFlight>,
@@ -126,6 +127,7 @@ impl Deliver {
             producer: BaseProducer::from_config_and_context(config, context)?,
             input,
             events,
+            time: metrics.loop_time(),
             metrics,
             stop,
             max_bytes,
@@ -143,10 +145,12 @@ impl Deliver {
     pub fn run(mut self) {
         loop {
             let more = self.take();
+            let begun = Instant::now();
             self.send_ready();
             let idle = self.in_flight.is_empty();
             let reported = self.read_reports();
             self.tell();
+            self.time.add_deliver(begun.elapsed());
             if !idle && !reported && self.ready.is_empty() && self.input.is_empty() {
                 // Not a poll with a timeout: librdkafka counts in whole milliseconds, so waiting
                 // for the rest of one is a busy loop (measured: 15 % of the worker's CPU time).

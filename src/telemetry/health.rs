@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::metrics::{Metrics, PartitionSnapshot, PartitionState, Partitions};
+use super::metrics::{KafkaClient, Metrics, PartitionSnapshot, PartitionState};
 
 #[cfg(test)]
 mod tests;
@@ -26,14 +26,13 @@ pub struct Limits {
 }
 
 /// What the threads of the worker report about themselves. Every call is one atomic store.
-#[derive(Debug)]
+#[allow(missing_debug_implementations)]
 pub struct Health {
     started: Instant,
     limits: Limits,
-    partitions: Arc<Partitions>,
+    metrics: Arc<Metrics>,
     polled_at: AtomicU64,
     joined: AtomicBool,
-    producer: AtomicBool,
     rules: AtomicBool,
     stopping: AtomicBool,
 }
@@ -41,14 +40,13 @@ pub struct Health {
 impl Health {
     /// Health of a worker that has just started, over the partitions of its metrics.
     #[must_use]
-    pub fn new(metrics: &Metrics, limits: Limits) -> Self {
+    pub fn new(metrics: &Arc<Metrics>, limits: Limits) -> Self {
         Self {
             started: Instant::now(),
             limits,
-            partitions: metrics.partitions().clone(),
+            metrics: Arc::clone(metrics),
             polled_at: AtomicU64::new(0),
             joined: AtomicBool::new(false),
-            producer: AtomicBool::new(false),
             rules: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         }
@@ -62,11 +60,6 @@ impl Health {
     /// The group has assigned partitions to this worker (perhaps none), or taken its membership.
     pub fn set_joined(&self, joined: bool) {
         self.joined.store(joined, Ordering::Relaxed);
-    }
-
-    /// The producer has, or has lost, the metadata of its topics.
-    pub fn set_producer_ready(&self, ready: bool) {
-        self.producer.store(ready, Ordering::Relaxed);
     }
 
     /// Rules are loaded and compiled.
@@ -86,10 +79,10 @@ impl Health {
         View {
             since_poll: Duration::from_millis(self.now().saturating_sub(polled_at)),
             joined: self.joined.load(Ordering::Relaxed),
-            producer_ready: self.producer.load(Ordering::Relaxed),
+            producer_ready: self.metrics.is_connected(KafkaClient::Producer),
             rules_loaded: self.rules.load(Ordering::Relaxed),
             stopping: self.stopping.load(Ordering::Relaxed),
-            partitions: self.partitions.snapshot(),
+            partitions: self.metrics.partitions().snapshot(),
         }
     }
 
@@ -117,7 +110,7 @@ pub struct View {
     pub since_poll: Duration,
     /// The group has answered with an assignment.
     pub joined: bool,
-    /// The producer knows its topics.
+    /// The producer knows the cluster and is connected to a broker of it.
     pub producer_ready: bool,
     /// Rules are loaded.
     pub rules_loaded: bool,
@@ -149,7 +142,7 @@ pub enum Reason {
     Stopping,
     /// The group has not assigned anything yet.
     NotJoined,
-    /// The producer has no metadata of its topics.
+    /// The producer is not connected to any broker of the cluster.
     ProducerNotReady,
     /// No rules are loaded.
     RulesNotLoaded,

@@ -83,6 +83,7 @@ impl Metrics {
             .build_info
             .with_label_values(&[info.version, &info.librdkafka])
             .set(1);
+        families.begin_at_zero();
         Ok(Self {
             families,
             registry,
@@ -95,6 +96,7 @@ impl Metrics {
     /// The handles of one input topic.
     #[must_use]
     pub fn topic(&self, topic: &str) -> TopicMetrics {
+        let _from_zero = self.lost_messages.with_label_values(&[topic]);
         TopicMetrics {
             messages: self.consumed_messages.with_label_values(&[topic]),
             bytes: self.consumed_bytes.with_label_values(&[topic]),
@@ -124,6 +126,12 @@ impl Metrics {
     #[must_use]
     pub fn loop_time(&self) -> LoopTime {
         LoopTime::new(self)
+    }
+
+    /// Whether that client was connected to a broker when librdkafka last reported.
+    #[must_use]
+    pub fn is_connected(&self, client: KafkaClient) -> bool {
+        self.kafka.is_connected(client)
     }
 
     /// Takes librdkafka's statistics: call it from `ClientContext::stats`.

@@ -271,7 +271,6 @@ const COMMON: &[&str] = &[
     "ssl.crl.location",
     "ssl.curves.list",
     "ssl.sigalgs.list",
-    "statistics.interval.ms",
     "sticky.partitioning.linger.ms",
 ];
 

@@ -17,7 +17,7 @@ fn view(seconds: u64) -> View {
             topic: "dm.messages".into(),
             partition: 3,
             lag: Some(10),
-            lag_stored: Some(10),
+            unread: Some(10),
             watermark: Some(7),
             watermark_timestamp: None,
             span_messages: 0,
@@ -60,8 +60,8 @@ fn a_partition_with_lag_that_does_not_move_is_not_alive() {
 #[test]
 fn an_idle_partition_may_stand_still_for_ever() {
     let mut idle = view(1_000_000);
-    idle.partitions[0].lag = Some(10);
-    idle.partitions[0].lag_stored = Some(0);
+    // The lag stays: what was read last is committed later, or ends a transaction.
+    idle.partitions[0].unread = Some(0);
     assert_eq!(liveness(&idle, &LIMITS), []);
     // A message in flight is work, whatever the lag says.
     idle.partitions[0].span_messages = 1;
@@ -107,7 +107,7 @@ fn back_pressure_is_alive_only_while_it_moves() {
 
 #[test]
 fn every_missing_part_is_named() {
-    let metrics = Metrics::new().unwrap();
+    let metrics = Arc::new(Metrics::new().unwrap());
     let health = Health::new(&metrics, LIMITS);
     let missing = [
         Reason::NotJoined,
@@ -116,11 +116,25 @@ fn every_missing_part_is_named() {
     ];
     assert_eq!(health.readiness(), missing);
     health.set_joined(true);
-    health.set_producer_ready(true);
+    let statistics = |state: &str| {
+        let broker = rdkafka::statistics::Broker {
+            nodeid: 1,
+            state: state.to_owned(),
+            ..Default::default()
+        };
+        rdkafka::Statistics {
+            brokers: [("localhost:9092/1".to_owned(), broker)].into(),
+            ..Default::default()
+        }
+    };
+    metrics.kafka_statistics(KafkaClient::Producer, &statistics("UP"));
     health.set_rules_loaded(true);
     health.polled();
     assert_eq!(health.readiness(), []);
     assert_eq!(health.liveness(), []);
+    metrics.kafka_statistics(KafkaClient::Producer, &statistics("CONNECT"));
+    assert_eq!(health.readiness(), [Reason::ProducerNotReady]);
+    metrics.kafka_statistics(KafkaClient::Producer, &statistics("UP"));
     let partition = metrics.partition("dm.messages", 0);
     partition.set_state(PartitionState::Restoring, true);
     assert_eq!(health.readiness().len(), 1);

@@ -42,6 +42,7 @@ struct Snapshot {
     received_bytes: i64,
     sent_bytes: i64,
     queued: u64,
+    connected: bool,
     group_rebalances: Option<i64>,
     brokers: BTreeMap<String, BrokerSnapshot>,
 }
@@ -63,6 +64,7 @@ impl Snapshots {
             received_bytes: statistics.rx_bytes,
             sent_bytes: statistics.tx_bytes,
             queued: statistics.msg_cnt,
+            connected: statistics.brokers.values().any(is_connected),
             group_rebalances: statistics.cgrp.as_ref().map(|group| group.rebalance_cnt),
             brokers: BTreeMap::new(),
         };
@@ -77,13 +79,21 @@ impl Snapshots {
         let _older = clients.insert(client, snapshot);
     }
 
+    /// Whether the client was connected to some broker when it last reported.
+    pub(super) fn is_connected(&self, client: KafkaClient) -> bool {
+        let clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.get(&client).is_some_and(|seen| seen.connected)
+    }
+
     pub(super) fn sample(&self, samples: &mut Samples) {
         let clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(producer) = clients.get(&KafkaClient::Producer) {
+            samples.put(&KAFKA_QUEUED, &[], producer.queued as f64);
+        }
         for (client, snapshot) in clients.iter() {
             let client = client.as_str();
             samples.put(&KAFKA_RX_BYTES, &[client], snapshot.received_bytes as f64);
             samples.put(&KAFKA_TX_BYTES, &[client], snapshot.sent_bytes as f64);
-            samples.put(&KAFKA_QUEUED, &[client], snapshot.queued as f64);
             if let Some(rebalances) = snapshot.group_rebalances {
                 samples.put(&KAFKA_GROUP_REBALANCES, &[], rebalances as f64);
             }
@@ -123,6 +133,11 @@ impl BrokerSnapshot {
         self.connects += count(broker.connects);
         self.disconnects += count(broker.disconnects);
     }
+}
+
+/// A broker whose id is known is one that metadata named.
+fn is_connected(broker: &Broker) -> bool {
+    broker.nodeid >= 0 && broker.state == "UP"
 }
 
 fn broker_label(broker: &Broker) -> String {

@@ -13,7 +13,7 @@ pub fn markdown() -> String {
     let mut page = String::from(
         "# Metrics\n\n\
          Generated from the table in `src/telemetry/metrics/table.rs`; a test compares the two. After a \
-         change of the table: `DMWATCH_UPDATE_DOCS=1 cargo test --lib metrics`.\n\n\
+         change of the table: `UPDATE_DOCS=1 cargo test --lib metrics`.\n\n\
          `GET /metrics` serves them. Series of a partition end when the partition is revoked. Labels \
          hold names from the settings and from closed lists, never message text, account ids, \
          conversation ids or free text of an error.\n",

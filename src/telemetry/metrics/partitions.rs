@@ -33,7 +33,7 @@ struct Live {
 struct Values {
     progressed_at: AtomicU64,
     lag: AtomicI64,
-    lag_stored: AtomicI64,
+    unread: AtomicI64,
     watermark: AtomicI64,
     watermark_timestamp: AtomicI64,
     span_messages: AtomicI64,
@@ -85,8 +85,8 @@ pub struct PartitionSnapshot {
     pub partition: i32,
     /// Messages from the committed offset to the end, where the broker has said so.
     pub lag: Option<i64>,
-    /// Messages from the stored offset to the end, where the broker has said so.
-    pub lag_stored: Option<i64>,
+    /// Messages that were not read yet, where the broker has said so.
+    pub unread: Option<i64>,
     /// Offset of the first message that is not complete.
     pub watermark: Option<i64>,
     /// Record time of the newest message before the watermark, in milliseconds.
@@ -108,10 +108,16 @@ pub struct PartitionSnapshot {
 }
 
 impl PartitionSnapshot {
+    /// Messages that are not complete: in flight, or not yet read.
+    #[must_use]
+    pub fn backlog(&self) -> Option<i64> {
+        self.unread.map(|unread| unread + self.span_messages)
+    }
+
     /// Nothing is in flight and nothing waits in the partition.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.span_messages == 0 && self.lag_stored.or(self.lag).unwrap_or(0) <= 0
+        self.span_messages == 0 && self.unread.unwrap_or(0) == 0
     }
 
     /// Whether it is held in that state.
@@ -135,7 +141,7 @@ impl Partitions {
         let values = Arc::new(Values {
             progressed_at: AtomicU64::new(self.now()),
             lag: AtomicI64::new(UNKNOWN),
-            lag_stored: AtomicI64::new(UNKNOWN),
+            unread: AtomicI64::new(UNKNOWN),
             watermark: AtomicI64::new(UNKNOWN),
             watermark_timestamp: AtomicI64::new(UNKNOWN),
             span_messages: AtomicI64::new(0),
@@ -177,7 +183,7 @@ impl Partitions {
                 topic: topic.clone(),
                 partition: *partition,
                 lag: known(&values.lag),
-                lag_stored: known(&values.lag_stored),
+                unread: known(&values.unread),
                 watermark: known(&values.watermark),
                 watermark_timestamp: known(&values.watermark_timestamp),
                 span_messages: values.span_messages.load(Ordering::Relaxed),
@@ -209,13 +215,11 @@ impl Partitions {
             let values = &live.values;
             values.leader_up.store(up(seen.leader), Ordering::Relaxed);
             values.fetch_queue.store(seen.fetchq_cnt, Ordering::Relaxed);
-            // Negative means that librdkafka does not know yet.
-            if seen.consumer_lag_stored >= 0 {
-                values.work_arrives(now, seen.consumer_lag_stored);
-                values
-                    .lag_stored
-                    .store(seen.consumer_lag_stored, Ordering::Relaxed);
+            if let Some(unread) = unread(seen) {
+                values.work_arrives(now, unread);
+                values.unread.store(unread, Ordering::Relaxed);
             }
+            // Negative means that librdkafka does not know yet.
             if seen.consumer_lag >= 0 {
                 values.lag.store(seen.consumer_lag, Ordering::Relaxed);
             }
@@ -232,6 +236,32 @@ impl Partitions {
     }
 }
 
+/// Messages of the partition that librdkafka has not handed over yet.
+///
+/// Not simply the end less the position: the end of a transaction is a record too, which is never
+/// handed over, and a partition that ends with one would never be idle. Whoever has fetched up to
+/// the end and has nothing waiting has read everything.
+fn unread(seen: &rdkafka::statistics::Partition) -> Option<i64> {
+    let end = if seen.ls_offset >= 0 {
+        seen.ls_offset
+    } else {
+        seen.hi_offset
+    };
+    if end < 0 || seen.next_offset < 0 {
+        return None;
+    }
+    if seen.next_offset >= end && seen.fetchq_cnt == 0 {
+        return Some(0);
+    }
+    // Nothing was handed over yet: what was fetched is the best that is known of the position.
+    let position = if seen.app_offset >= 0 {
+        seen.app_offset
+    } else {
+        seen.next_offset - seen.fetchq_cnt
+    };
+    Some((end - position).max(1))
+}
+
 impl Values {
     fn state(&self, state: PartitionState) -> &AtomicBool {
         match state {
@@ -244,7 +274,7 @@ impl Values {
     /// An idle partition that gets work starts to be timed now, not at its last message.
     fn work_arrives(&self, now: u64, work: i64) {
         let idle = self.span_messages.load(Ordering::Relaxed) == 0
-            && self.lag_stored.load(Ordering::Relaxed) <= 0;
+            && self.unread.load(Ordering::Relaxed) <= 0;
         if idle && work > 0 {
             self.progressed_at.store(now, Ordering::Relaxed);
         }

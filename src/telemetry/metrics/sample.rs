@@ -9,7 +9,7 @@ use prometheus::{CounterVec, GaugeVec};
 
 use super::declare::{Kind, Metric};
 use super::table::{
-    CONSUMER_LAG, CONSUMER_LAG_STORED, FETCH_QUEUE, LEDGER_BYTES, LEDGER_MESSAGES, PARTITION_STATE,
+    BACKLOG, CONSUMER_LAG, FETCH_QUEUE, LEDGER_BYTES, LEDGER_MESSAGES, PARTITION_STATE,
     PARTITIONS_ASSIGNED, PROGRESS_AGE, SAMPLED, WATERMARK, WATERMARK_TIMESTAMP,
 };
 use super::{PartitionState, Partitions, librdkafka, process};
@@ -76,7 +76,7 @@ fn partitions(partitions: &Partitions, samples: &mut Samples) {
         };
         known(&PROGRESS_AGE, Some(age));
         known(&CONSUMER_LAG, seen.lag.map(|lag| lag as f64));
-        known(&CONSUMER_LAG_STORED, seen.lag_stored.map(|lag| lag as f64));
+        known(&BACKLOG, seen.backlog().map(|count| count as f64));
         known(&WATERMARK, seen.watermark.map(|offset| offset as f64));
         let timestamp = seen.watermark_timestamp.map(|millis| millis as f64 / 1e3);
         known(&WATERMARK_TIMESTAMP, timestamp);

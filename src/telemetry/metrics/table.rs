@@ -90,8 +90,6 @@ written! {
             "Failed deliveries, by librdkafka's error.";
         counter producer_retries "dmwatch_producer_retries_total" []
             "Records sent again by dmwatch after a failed delivery (librdkafka's own retries are in dmwatch_kafka_retries_total).";
-        counters seal_contexts "dmwatch_seal_contexts_total" ["region"]
-            "HPKE contexts set up to seal data keys for a region's public key.";
     }
     "Consumer group" {
         counter commits "dmwatch_commits_total" []
@@ -110,8 +108,6 @@ written! {
             "Always 1; the label is the hash of the ruleset in use, as on every item.";
         gauges rules "dmwatch_rules" ["status"]
             "Rules in the ruleset in use, by status.";
-        counters reloads "dmwatch_reloads_total" ["result"]
-            "Reloads of the rules. A refused one leaves the old rules running.";
     }
 }
 
@@ -121,8 +117,8 @@ sampled! {
             "Partitions assigned to this worker.";
         gauge CONSUMER_LAG "dmwatch_consumer_lag_messages" ["topic", "partition"]
             "Messages between the committed offset and the end of the partition.";
-        gauge CONSUMER_LAG_STORED "dmwatch_consumer_lag_stored_messages" ["topic", "partition"]
-            "Messages between the offset stored for the next commit and the end of the partition.";
+        gauge BACKLOG "dmwatch_partition_backlog_messages" ["topic", "partition"]
+            "Messages that are not complete: in flight, or not yet read. Unlike the lag it does not wait for a commit.";
         gauge PROGRESS_AGE "dmwatch_partition_progress_age_seconds" ["topic", "partition"]
             "Seconds since the partition's watermark last moved; 0 while there is nothing to do.";
         gauge WATERMARK "dmwatch_partition_watermark_offset" ["topic", "partition"]
@@ -143,8 +139,8 @@ sampled! {
             "Bytes received from the brokers.";
         counter KAFKA_TX_BYTES "dmwatch_kafka_sent_bytes_total" ["client"]
             "Bytes sent to the brokers.";
-        gauge KAFKA_QUEUED "dmwatch_kafka_queued_messages" ["client"]
-            "Messages in librdkafka's producer queues and in flight.";
+        gauge KAFKA_QUEUED "dmwatch_kafka_queued_messages" []
+            "Messages in librdkafka's producer queues, those in flight included.";
         counter KAFKA_GROUP_REBALANCES "dmwatch_kafka_group_rebalances_total" []
             "Rebalances of the consumer group that this worker took part in.";
         gauge KAFKA_RTT_P99 "dmwatch_kafka_broker_rtt_p99_seconds" ["client", "broker"]
@@ -173,6 +169,24 @@ sampled! {
             "Start time of the process, in seconds since the Unix epoch.";
         gauge PROCESS_THREADS "process_threads" []
             "Threads of the process.";
+    }
+}
+
+impl Families {
+    /// Makes series whose labels are known beforehand, so that an alert sees their first increase.
+    pub(super) fn begin_at_zero(&self) {
+        let series: [(&prometheus::IntCounterVec, &[&str]); 5] = [
+            (&self.isolations, &["killer", "survived"]),
+            (&self.items_shed, &["context", "text"]),
+            (&self.panics, &["judge"]),
+            (&self.rebalances, &["assign", "revoke", "lost", "error"]),
+            (&self.replays, &["accepted", "refused"]),
+        ];
+        for (counters, values) in series {
+            for value in values {
+                let _at_zero = counters.with_label_values(&[*value]);
+            }
+        }
     }
 }
 
@@ -209,7 +223,6 @@ pub static LABELS: &[(&str, &str)] = &[
         "why it was dead-lettered, from the closed list of the dead-letter headers",
     ),
     ("region", "region named in the settings, or `unassigned`"),
-    ("result", "`ok`, `refused`"),
     ("rule", "rule id"),
     (
         "shed",

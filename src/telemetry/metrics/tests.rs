@@ -49,13 +49,11 @@ fn exercised() -> (Metrics, PartitionMetrics) {
         .producer_errors
         .with_label_values(&["QueueFull"])
         .inc();
-    metrics.seal_contexts.with_label_values(&["us"]).inc();
     metrics
         .commit_failures
         .with_label_values(&["RebalanceInProgress"])
         .inc();
     metrics.rebalances.with_label_values(&["assign"]).inc();
-    metrics.reloads.with_label_values(&["ok"]).inc();
     metrics.set_settings("aa");
     metrics.set_ruleset("bb", [("stable", 3), ("shadow", 1)]);
     let partition = metrics.partition("dm.messages", 0);
@@ -63,16 +61,21 @@ fn exercised() -> (Metrics, PartitionMetrics) {
     partition.set_span(2, 860);
     let statistics = statistics();
     metrics.kafka_statistics(KafkaClient::Consumer, &statistics);
+    metrics.kafka_statistics(KafkaClient::Producer, &statistics);
     (metrics, partition)
 }
 
 /// What librdkafka reports of two partitions, one of them with a lag it does not know.
 fn statistics() -> rdkafka::Statistics {
-    let partition = |lag| Partition {
+    let partition = |lag: i64| Partition {
         leader: 1,
         fetchq_cnt: 40,
         consumer_lag: lag,
-        consumer_lag_stored: lag,
+        consumer_lag_stored: -1,
+        hi_offset: if lag < 0 { -1001 } else { 1000 },
+        ls_offset: -1001,
+        next_offset: 990,
+        app_offset: 950,
         ..Partition::default()
     };
     let topic = Topic {
@@ -110,13 +113,13 @@ fn value(scrape: &str, series: &str) -> Option<f64> {
 #[test]
 fn the_page_is_the_table() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
-    if std::env::var_os("DMWATCH_UPDATE_DOCS").is_some() {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, markdown()).unwrap();
     }
     let page = std::fs::read_to_string(&path).unwrap();
     assert!(
         page == markdown(),
-        "{PAGE} is not what the table says: DMWATCH_UPDATE_DOCS=1 cargo test --lib metrics"
+        "{PAGE} is not what the table says: UPDATE_DOCS=1 cargo test --lib metrics"
     );
 }
 
@@ -247,11 +250,33 @@ fn lag_comes_from_the_statistics_and_unknown_is_not_zero() {
     };
     assert_eq!(lag(0), Some(120.0));
     assert_eq!(lag(1), None);
+    let backlog = "dmwatch_partition_backlog_messages{partition=\"0\",topic=\"dm.messages\"}";
+    // 50 not read yet, and the two in flight.
+    assert_eq!(value(&scrape, backlog), Some(52.0));
     let rtt = "dmwatch_kafka_broker_rtt_p99_seconds{broker=\"1\",client=\"consumer\"}";
     assert_eq!(value(&scrape, rtt), Some(0.0125));
     let throttle = "dmwatch_kafka_broker_throttle_p99_seconds{broker=\"1\",client=\"consumer\"}";
     assert_eq!(value(&scrape, throttle), Some(0.004));
     drop(unknown);
+}
+
+#[test]
+fn whoever_has_fetched_up_to_the_end_is_idle_also_behind_the_end_of_a_transaction() {
+    let metrics = Metrics::new().unwrap();
+    let _partition = metrics.partition("dm.messages", 0);
+    let idle_with = |next_offset, fetchq_cnt| {
+        let mut statistics = statistics();
+        let topic = statistics.topics.get_mut("dm.messages").unwrap();
+        let seen = topic.partitions.get_mut(&0).unwrap();
+        // The last message is 948; 949 ends its transaction and is never handed over.
+        (seen.app_offset, seen.hi_offset) = (949, 950);
+        (seen.next_offset, seen.fetchq_cnt) = (next_offset, fetchq_cnt);
+        metrics.kafka_statistics(KafkaClient::Consumer, &statistics);
+        metrics.partitions().snapshot()[0].is_idle()
+    };
+    assert!(idle_with(950, 0));
+    assert!(!idle_with(949, 0), "the fetcher stands still");
+    assert!(!idle_with(950, 1), "a message waits to be handed over");
 }
 
 #[test]
@@ -302,4 +327,45 @@ fn five_hundred_rules_on_sixty_four_partitions_stay_within_two_thousand_series()
     let scrape = metrics.render().unwrap();
     let series = scrape.lines().filter(|line| !line.starts_with('#')).count();
     assert!(series <= 2000, "{series} series");
+}
+
+#[test]
+fn every_metric_is_written_somewhere() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut source = String::new();
+    for part in [
+        "app.rs",
+        "stream",
+        "stream.rs",
+        "telemetry/metrics.rs",
+        "telemetry/metrics",
+    ] {
+        read_into(&root.join(part), &mut source);
+    }
+    let fields = include_str!("table.rs").lines().filter_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let (_kind, field) = (words.next()?, words.next()?);
+        words.next()?.starts_with("\"dmwatch_").then_some(field)
+    });
+    let unused: Vec<&str> = fields
+        .filter(|field| {
+            !source.contains(&format!(".{field}")) && !source.contains(&format!("&{field},"))
+        })
+        .collect();
+    assert!(unused.is_empty(), "declared and never written: {unused:?}");
+}
+
+/// The product's source under that path; not its tests, not the table.
+fn read_into(path: &std::path::Path, source: &mut String) {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    if name.starts_with("tests") || name == "table.rs" {
+        return;
+    }
+    if path.is_dir() {
+        for entry in std::fs::read_dir(path).unwrap() {
+            read_into(&entry.unwrap().path(), source);
+        }
+    } else {
+        source.push_str(&std::fs::read_to_string(path).unwrap());
+    }
 }
