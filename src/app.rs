@@ -15,7 +15,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use dmwatch_core::message::Millis;
 use dmwatch_core::region::UNASSIGNED;
-use dmwatch_core::rules::{CompileError, Ruleset, Status};
+use dmwatch_core::rules::{CompileError, MAX_RATE, Ruleset, Status};
 use rdkafka::error::KafkaError;
 use thiserror::Error;
 
@@ -249,6 +249,8 @@ pub fn shared(settings: &Settings, ruleset: &Arc<Ruleset>) -> Result<Shared, Com
         regions: Arc::clone(&settings.regions),
         plan: Plan::new(Arc::clone(ruleset), &settings.regions)?,
         routing: Arc::clone(&settings.routing),
+        kept_per_key: settings.stream.partition_span
+            + usize::try_from(MAX_RATE).unwrap_or(usize::MAX / 2),
         max_bytes: settings.input.max_bytes,
         review_topics: regions
             .chain([UNASSIGNED])

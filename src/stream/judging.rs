@@ -61,6 +61,10 @@ pub struct Shared {
     pub plan: Plan,
     /// Where it goes.
     pub routing: Arc<Routing>,
+    /// Entries that a conversation's store keeps per counter: as many as make its answers exact
+    /// (see [`Store`]), which is one for each message that can be delivered again and the largest
+    /// number that a rule can ask for.
+    pub kept_per_key: usize,
     /// Larger values are dead letters.
     pub max_bytes: usize,
     /// `review.<region>` by region index, then `review.unassigned`.
@@ -116,10 +120,16 @@ impl Judging {
 
     /// Takes state of an assignment in.
     pub fn restore(&mut self, assignment: AssignmentId, entries: Vec<Entry>) {
-        let store = self.stores.entry(assignment).or_default();
+        let store = self.store(assignment);
         for entry in entries {
             store.restore(entry);
         }
+    }
+
+    fn store(&mut self, assignment: AssignmentId) -> &mut Store {
+        let kept = self.shared.kept_per_key;
+        let stores = self.stores.entry(assignment);
+        stores.or_insert_with(|| Store::new(kept))
     }
 
     /// Forgets an assignment.
@@ -240,7 +250,8 @@ impl Judging {
             at: source.at,
         };
         let id = subject.assignment.id;
-        let store = self.stores.entry(id).or_default();
+        let kept = shared.kept_per_key;
+        let store = self.stores.entry(id).or_insert_with(|| Store::new(kept));
         let verdict = self.judges[ruleset].judge(message, position, store);
         self.counts.verdict(verdict.outcome);
         let mut judged = Judged::default();
