@@ -17,6 +17,7 @@
 
 mod check;
 mod delivery;
+mod demo;
 mod dlq;
 mod faults;
 mod judge;
