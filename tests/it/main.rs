@@ -26,5 +26,6 @@ mod poison;
 mod privacy;
 mod rebalance;
 mod retention;
+mod security;
 mod seeded;
 mod support;
