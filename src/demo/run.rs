@@ -15,9 +15,10 @@ use super::collect::Collector;
 use super::feed::Feed;
 use super::items;
 use super::screen::{Screen, thousands};
-use super::setup::{Broker, Folder, PARTITIONS};
+use super::setup::{Broker, Folder, METRICS, PARTITIONS};
 use super::summary::{Recent, Summary, sum};
 use crate::app::{self, Worker};
+use crate::cli::exit::Failure;
 use crate::settings::{Explained, LoadOptions, Settings};
 use crate::stream::isolation::Launch;
 use crate::telemetry::health::Limits;
@@ -77,7 +78,7 @@ async fn demo(options: &Options, folder: &Folder) -> anyhow::Result<()> {
     let ruleset = Ruleset::load(&settings.rules.dir);
     let ruleset = ruleset.map_err(|faults| {
         let faults = dmwatch_core::document::render(&faults, false);
-        anyhow::anyhow!("the rules cannot be used:\n{faults}")
+        Failure::bad_data(format!("the rules cannot be used:\n{faults}"))
     })?;
     broker.create_topics(&settings).await?;
     let metrics = Arc::new(Metrics::new()?);
@@ -95,7 +96,8 @@ fn load(file: &Path, sets: &[String]) -> anyhow::Result<(Settings, Explained)> {
         sets: sets.to_vec(),
         ..LoadOptions::default()
     };
-    Settings::load_explained(&options).map_err(|error| anyhow::anyhow!("{}", error.render(false)))
+    let loaded = Settings::load_explained(&options);
+    Ok(loaded.map_err(|error| Failure::bad_settings(error.render(false)))?)
 }
 
 /// The worker of the demo, with everything around it.
@@ -126,8 +128,14 @@ impl Run {
             health: health.clone(),
             token: None,
         };
-        let server = Server::start(settings.http.listen, endpoint)
-            .with_context(|| format!("cannot listen on {}", settings.http.listen))?;
+        let listen = settings.http.listen;
+        let server = match Server::start(listen, endpoint.clone()) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && listen == METRICS => {
+                Server::start((listen.ip(), 0).into(), endpoint)
+            }
+            started => started,
+        };
+        let server = server.with_context(|| format!("cannot listen on {listen}"))?;
         let mut arguments = vec!["judge-isolated".into(), "--config".into(), file.into()];
         for set in &options.sets {
             arguments.extend(["--set".into(), set.into()]);

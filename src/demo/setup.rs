@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,6 +13,8 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use tempfile::TempDir;
 
+use crate::cli::exit::Failure;
+use crate::kafka::probe::Probe;
 use crate::kafka::{self, Role};
 use crate::seal::{PrivateKey, Purpose, key_file};
 use crate::settings::Settings;
@@ -29,12 +31,15 @@ const REGIONS: &[(&str, &str, bool)] = &[
     ("br", "BR", false),
 ];
 
+/// How long brokers may take to answer.
+const REACH: Duration = Duration::from_secs(15);
+
 /// The embedded broker answers a fetch that found nothing after this and not before, also when a
 /// message comes in between; a real one answers at once.
 const QUICK: &str = "  consumer_properties: {fetch.wait.max.ms: 5}\n";
 
-/// The address that Prometheus would scrape, if it is free.
-const METRICS: SocketAddr =
+/// The address that Prometheus would scrape; another port if it is taken.
+pub(super) const METRICS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9464);
 
 /// The demo's folder: private keys, settings, log. Gone when it is dropped.
@@ -94,11 +99,11 @@ impl Folder {
 
     /// Writes the settings file of the demo's worker.
     pub(super) fn write_settings(&self, broker: &Broker, rules: &Path) -> anyhow::Result<PathBuf> {
-        let rules = fs::canonicalize(rules).with_context(|| {
-            format!(
-                "cannot read the rules in {} (start the demo in the repository, or name them with --rules)",
+        let rules = fs::canonicalize(rules).map_err(|error| {
+            Failure::unavailable(format!(
+                "cannot read the rules in {} (start the demo in the repository, or name them with --rules): {error}",
                 rules.display()
-            )
+            ))
         })?;
         let file = self.0.path().join("dmwatch.yaml");
         let text = self.settings(broker, &rules);
@@ -121,7 +126,6 @@ impl Folder {
             )
         };
         let regions: String = REGIONS.iter().map(region).collect();
-        let listen = metrics_address();
         let servers = broker.servers();
         let servers: Vec<String> = servers
             .split(',')
@@ -136,7 +140,7 @@ impl Folder {
              regions:\n{regions}\
              keys: {{dead_letter_public_key_file: {dead_letter}}}\n\
              rules: {{dir: {rules}}}\n\
-             http: {{listen: \"{listen}\"}}\n\
+             http: {{listen: \"{METRICS}\"}}\n\
              log: {{level: warn, format: text}}\n",
             servers = servers.join(", "),
             prefix = broker.prefix(),
@@ -167,13 +171,6 @@ fn evidence(region: &str) -> Purpose {
 /// A path as a double-quoted YAML scalar, which JSON strings are.
 fn quoted(path: &Path) -> String {
     serde_json::Value::from(path.to_string_lossy()).to_string()
-}
-
-fn metrics_address() -> SocketAddr {
-    match TcpListener::bind(METRICS) {
-        Ok(_free) => METRICS,
-        Err(_) => SocketAddr::new(METRICS.ip(), 0),
-    }
 }
 
 /// Where the demo's topics are.
@@ -234,7 +231,9 @@ impl Broker {
                         .with_context(|| format!("the embedded broker refuses the topic {name}"))?;
                 }
             }
-            Broker::Existing { servers, .. } => {
+            Broker::Existing { .. } => {
+                let found = Probe::new(settings).and_then(|probe| probe.topics(REACH));
+                let _others = found.map_err(|error| Failure::unavailable(error.to_string()))?;
                 let new = |name| {
                     let topic = NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(-1));
                     if name == settings.topics.state {
@@ -246,7 +245,7 @@ impl Broker {
                 let wanted: Vec<NewTopic<'_>> =
                     names.iter().map(|name| new(name.as_str())).collect();
                 let made = admin(settings)?.create_topics(&wanted, &options()).await;
-                let made = made.with_context(|| format!("no topics could be made on {servers}"))?;
+                let made = made.context("the demo's topics could not be made")?;
                 for result in made {
                     result.map_err(|(name, code)| {
                         anyhow::anyhow!("the topic {name} was refused: {code}")
@@ -290,7 +289,7 @@ fn topics(settings: &Settings) -> Vec<String> {
 }
 
 fn admin(settings: &Settings) -> anyhow::Result<AdminClient<DefaultClientContext>> {
-    let client = kafka::client_config(settings, Role::Inspector).create();
+    let client = kafka::client_config(settings, Role::Admin).create();
     client.context("librdkafka does not take the settings")
 }
 

@@ -187,10 +187,7 @@ impl Poll {
         if offsets.count() > 0 {
             context.commit(&self.consumer, &offsets, CommitMode::Async);
         }
-        let late = context.take_late();
-        if late.count() > 0 {
-            context.commit(&self.consumer, &late, CommitMode::Async);
-        }
+        context.commit_late(&self.consumer);
     }
 
     /// Sets and clears holds. `true` while the shards have enough to do: intake waits then, and

@@ -96,8 +96,13 @@ impl Context {
         std::mem::take(&mut *self.outbox.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn take_late(&self) -> TopicPartitionList {
-        std::mem::take(&mut *self.late.lock().unwrap_or_else(PoisonError::into_inner))
+    /// For the seeded fault `late_ack`: commits what is not this worker's to commit, as soon as the
+    /// group is stable enough for the broker to take it.
+    pub(super) fn commit_late(&self, consumer: &BaseConsumer<Self>) {
+        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        if late.count() > 0 && consumer.commit(&late, CommitMode::Sync).is_ok() {
+            *late = TopicPartitionList::new();
+        }
     }
 
     fn fail(&self, error: StreamError) {

@@ -17,6 +17,7 @@
 
 mod check;
 mod delivery;
+mod demo;
 mod dlq;
 mod faults;
 mod judge;
@@ -25,5 +26,6 @@ mod poison;
 mod privacy;
 mod rebalance;
 mod retention;
+mod security;
 mod seeded;
 mod support;

@@ -9,10 +9,10 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use crate::support::cluster::Cluster;
-use crate::support::generate::Expected;
 use crate::support::oracle::Report;
 use crate::support::scenario::Scenario;
 use crate::support::site::Site;
+use crate::support::wait;
 use crate::support::worker::{Start, Worker};
 
 fn start(fault: Option<&'static str>) -> Start<'static> {
@@ -54,23 +54,22 @@ fn storing_early_is_found() {
     assert!(report.lost() > 100, "{report}");
 }
 
-/// Items that the broker refuses for their size.
-fn refuse_large_items(fault: Option<&'static str>) -> Report {
+/// An item that the broker refuses for its size.
+fn refuse_a_large_item(fault: Option<&'static str>) -> Report {
     let mut scenario = Scenario::new(Cluster::shared(), "seeded-skip");
     let mut worker = Worker::start_with(&scenario.site, &start(fault));
-    for topic in scenario.site.review_topics() {
-        let cluster = scenario.site.cluster;
-        cluster.alter_topic(&topic, &[("max.message.bytes", "30000")]);
-    }
-    let mut messages = scenario.generator.take(400);
-    messages.insert(200, scenario.generator.flagged_of_size(120_000));
-    // The broker refuses whole batches, so that small items lose their text too.
-    for message in &mut messages {
-        if let Expected::Flagged(flag) = &mut message.expected {
-            flag.text_may_be_absent = true;
+    let limit = |settings: &[(&str, &str)]| {
+        for topic in scenario.site.review_topics() {
+            scenario.site.cluster.alter_topic(&topic, settings);
         }
-    }
-    scenario.feed_planned(messages);
+    };
+    limit(&[("max.message.bytes", "30000")]);
+    let large = scenario.generator.flagged_without_text(120_000);
+    scenario.site.produce(std::slice::from_ref(&large));
+    scenario.wait_done();
+    limit(&[]);
+    scenario.note(vec![large]);
+    scenario.feed(200);
     scenario.wait_done();
     worker.terminate();
     scenario.judge()
@@ -78,8 +77,8 @@ fn refuse_large_items(fault: Option<&'static str>) -> Report {
 
 #[test]
 fn skipping_what_is_rejected_is_found() {
-    refuse_large_items(None).assert_faultless();
-    let report = refuse_large_items(Some("skip_rejected"));
+    refuse_a_large_item(None).assert_faultless();
+    let report = refuse_a_large_item(Some("skip_rejected"));
     assert!(report.lost() > 0, "{report}");
 }
 
@@ -95,8 +94,11 @@ fn revoke_while_blocked(fault: Option<&'static str>) -> Report {
     });
     let stranger = Stranger::join(&scenario.site);
     worker.wait_metric("dmwatch_partitions_assigned", &[], |count| count <= 4.0);
-    // The group is stable again, and several commits later.
-    std::thread::sleep(Duration::from_secs(4));
+    // Only when the group is stable again does the broker take a commit.
+    let site = &scenario.site;
+    let forged = || site.cluster.lag(&site.group, &site.messages) < 900;
+    let patience = Duration::from_secs(if fault.is_some() { 20 } else { 4 });
+    assert_eq!(wait::within(patience, forged), fault.is_some());
     worker.kill();
     drop(stranger);
     scenario.site.unblock_items();

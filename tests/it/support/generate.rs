@@ -239,7 +239,10 @@ impl Generator {
     pub fn flagged_without_text(&mut self, bytes: usize) -> Planned {
         loop {
             let mut planned = self.flagged_of_size(bytes);
-            if let Expected::Flagged(flag) = &mut planned.expected {
+            // An item that nobody owns has no text to begin with.
+            if let Expected::Flagged(flag) = &mut planned.expected
+                && flag.region != "unassigned"
+            {
                 flag.text_may_be_absent = true;
                 return planned;
             }
