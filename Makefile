@@ -2,7 +2,7 @@
 # machine. DMWATCH_CACHE (default ~/.cache/dmwatch) is where downloads are kept.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint bench clean
+.PHONY: help setup build demo test lint bench faults clean
 
 help: ## Lists the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -27,6 +27,10 @@ lint: ## Formatting, clippy, documentation, licences, shell scripts
 bench: ## Benchmarks in CPU time: the parts, then the whole worker on a real Kafka
 	@scripts/setup.sh test
 	@scripts/bench.sh
+
+faults: ## Kills workers for a long time (DMWATCH_TEST_ROUNDS=60), the oracle judges
+	@scripts/setup.sh test
+	@scripts/test.sh --test it -- --ignored --nocapture for_long
 
 clean: ## Removes what was built, keeps the downloads
 	cargo clean

@@ -10,16 +10,13 @@
     unreachable_pub,
     reason = "`pub` tells what the tests may use from what is a detail of the kit"
 )]
-#![allow(
-    dead_code,
-    reason = "until the scenarios that use all of the kit are here"
-)]
 
 mod check;
 mod delivery;
 mod demo;
 mod dlq;
 mod faults;
+mod injected;
 mod judge;
 mod kit;
 mod poison;

@@ -7,7 +7,7 @@ mod admin;
 mod broker;
 mod security;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
@@ -39,6 +39,8 @@ pub struct Cluster {
     bootstrap: String,
     secrets: Option<Secrets>,
     folder: Option<PathBuf>,
+    /// The broker makes a topic when it is first asked for it, and takes no admin requests.
+    mocked: bool,
 }
 
 impl Cluster {
@@ -52,9 +54,22 @@ impl Cluster {
                 bootstrap,
                 secrets: None,
                 folder: None,
+                mocked: false,
             },
             _ => Cluster::start(&Options::default()),
         })
+    }
+
+    /// librdkafka's mock cluster, for errors that no broker gives when asked to. It makes every topic
+    /// with four partitions.
+    pub fn mocked(bootstrap: String) -> Self {
+        Self {
+            brokers: Vec::new(),
+            bootstrap,
+            secrets: None,
+            folder: None,
+            mocked: true,
+        }
     }
 
     /// Starts brokers and waits until each answers.
@@ -78,6 +93,7 @@ impl Cluster {
             bootstrap,
             secrets,
             folder: Some(folder),
+            mocked: false,
         };
         cluster.wait_ready();
         cluster
@@ -101,11 +117,6 @@ impl Cluster {
             .iter()
             .find(|broker| broker.id() == id)
             .unwrap_or_else(|| panic!("broker {id} is not one of ours"))
-    }
-
-    /// Where each broker keeps its log segments, for looking into them. Empty for a foreign broker.
-    pub fn data_folders(&self) -> Vec<&Path> {
-        self.brokers.iter().map(Broker::data).collect()
     }
 
     /// Makes a topic that no other test has and gives its name.

@@ -34,7 +34,7 @@ impl<'a> Scenario<'a> {
     pub fn planned(cluster: &'a Cluster, name: &str, plan: Plan<'_>, mix: Mix) -> Self {
         let seed = Random::seed(name);
         Self {
-            site: Site::planned(cluster, name, plan),
+            site: Site::new(cluster, name, plan),
             generator: Generator::new(name, seed, mix),
             random: Random::new(!seed),
             planned: Vec::new(),

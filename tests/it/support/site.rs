@@ -42,11 +42,7 @@ pub struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
-    pub fn new(cluster: &'a Cluster, name: &str) -> Self {
-        Self::planned(cluster, name, Plan::default())
-    }
-
-    pub fn planned(cluster: &'a Cluster, name: &str, plan: Plan<'_>) -> Self {
+    pub fn new(cluster: &'a Cluster, name: &str, plan: Plan<'_>) -> Self {
         let partitions = if plan.partitions == 0 {
             4
         } else {

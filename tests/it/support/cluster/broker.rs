@@ -26,7 +26,6 @@ pub struct Broker {
     secure_port: u16,
     client_certificate_port: u16,
     folder: PathBuf,
-    data: PathBuf,
     process: Mutex<Process>,
 }
 
@@ -48,10 +47,6 @@ impl Broker {
     /// TLS that asks for a client certificate.
     pub fn client_certificate_address(&self) -> String {
         format!("localhost:{}", self.client_certificate_port)
-    }
-
-    pub(super) fn data(&self) -> &Path {
-        &self.data
     }
 
     pub(super) fn tail(&self) -> String {
@@ -124,7 +119,6 @@ pub(super) fn start_all(
                         port: ports[0],
                         secure_port: ports[2],
                         client_certificate_port: ports[3],
-                        data: folder.join("data"),
                         process: Mutex::new(launch(
                             id,
                             &folder,
