@@ -20,12 +20,12 @@
 //! assert!(report.contains("did you mean `due`?"));
 //! ```
 //!
-//! - [`parse`]: text → [`Node`]. YAML 1.2 scalars (`yes` and `13_15` are text); anchors, aliases,
+//! - [`parse()`]: text → [`Node`]. YAML 1.2 scalars (`yes` and `13_15` are text); anchors, aliases,
 //!   tags, directives, merge keys and several documents in one file are refused; duplicate keys
 //!   are faults; size, depth and number of values are bounded.
 //! - [`Node`]'s typed getters and [`MapReader`]: each pushes what is wrong to [`Faults`] and goes
 //!   on, so the caller reads the whole document before it gives up.
-//! - [`render`]: faults → text for a terminal.
+//! - [`render()`]: faults → text for a terminal.
 
 use std::fmt;
 use std::ops::Range;
