@@ -102,7 +102,7 @@ fn site(cluster: &Cluster) -> Site<'_> {
         partitions: PARTITIONS,
         ..Plan::default()
     };
-    Site::planned(cluster, "bench", plan)
+    Site::new(cluster, "bench", plan)
 }
 
 fn start() -> Start<'static> {
