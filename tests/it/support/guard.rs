@@ -24,7 +24,10 @@ while read -r verb what; do
     esac
 done
 for pid in $pids; do kill -s KILL -- "-$pid"; done
-[ -n "$KEEP_FOLDERS" ] || rm -rf $folders
+[ -n "$KEEP_FOLDERS" ] && exit
+# A killed process may be writing still.
+[ -z "$pids" ] || sleep 1
+rm -rf $folders
 "#;
 
 /// It is never waited for: it ends after the test program.
