@@ -104,6 +104,11 @@ impl Cluster {
         &self.bootstrap
     }
 
+    /// Whether the brokers have the settings of this kit.
+    pub fn is_ours(&self) -> bool {
+        self.mocked || !self.brokers.is_empty()
+    }
+
     /// Certificates and passwords of a secure cluster.
     pub fn secrets(&self) -> &Secrets {
         self.secrets

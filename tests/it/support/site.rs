@@ -157,7 +157,7 @@ impl<'a> Site<'a> {
 kafka:
   bootstrap_servers: [\"{bootstrap}\"]
   group_id: {group}
-  consumer_properties: {{session.timeout.ms: 4000, heartbeat.interval.ms: 500}}
+  consumer_properties: {{session.timeout.ms: {session}, heartbeat.interval.ms: 500}}
 topics:
   messages: [{messages}]
   reports: [{reports}]
@@ -176,6 +176,8 @@ regions:
 ",
             bootstrap = self.cluster.bootstrap().replace(',', "\", \""),
             group = self.group,
+            // Brokers refuse less than 6 s unless told otherwise, as ours are.
+            session = if self.cluster.is_ours() { 4_000 } else { 6_000 },
             messages = self.messages,
             reports = self.reports,
             review_prefix = self.review_prefix,
