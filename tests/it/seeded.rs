@@ -119,7 +119,7 @@ impl Stranger {
             .set("client.id", "stranger")
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("enable.auto.commit", "false")
-            .set("session.timeout.ms", "4000")
+            .set("session.timeout.ms", "6000")
             .set("heartbeat.interval.ms", "300")
             .create()
             .expect("a valid client");
