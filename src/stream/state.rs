@@ -313,7 +313,9 @@ mod tests {
         assert_eq!((out.partition, out.timestamp), (Some(7), Some(34)));
         let key = String::from_utf8(out.key).unwrap();
         assert_eq!(key, r#"["dm.messages","c\"1","u1","spam.flood#0",12]"#);
-        let parsed = parse(&out.payload.unwrap());
+        let payload = out.payload.unwrap();
+        crate::schema_check::check("state.v1", &payload).unwrap();
+        let parsed = parse(&payload);
         assert_eq!(parsed, Some(("dm.messages".to_owned(), u64::MAX, entry)));
         assert_eq!(parse(b"{}"), None);
         assert_eq!(parse(br#"{"v":2}"#), None);
