@@ -216,7 +216,9 @@ pub enum DlqError {
         partition: i32,
     },
     /// Another replay of the same group has taken over.
-    #[error("another replay of this consumer group has started; this one has stopped")]
+    #[error(
+        "another replay of this consumer group has started (or a transaction took too long); this one has stopped, and what it had committed stays replayed"
+    )]
     Fenced,
 }
 

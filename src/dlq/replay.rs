@@ -52,10 +52,13 @@ pub enum Fault {
     Deleted,
 }
 
+/// A thread of its own serves it, so that no call here waits for another.
+type Transactional = ThreadedProducer<DefaultProducerContext>;
+
 /// The one replay of this consumer group. While it lives, every earlier one is fenced off.
 pub struct Replayer<'a> {
     settings: &'a Settings,
-    producer: ThreadedProducer<DefaultProducerContext>,
+    producer: Transactional,
     opener: Opener,
 }
 
@@ -66,17 +69,19 @@ impl<'a> Replayer<'a> {
     /// # Errors
     /// [`DlqError`].
     pub fn start(settings: &'a Settings, opener: Opener) -> Result<Self, DlqError> {
-        let producer: ThreadedProducer<DefaultProducerContext> =
-            client_config(settings, Role::Replayer)
-                .create()
-                .map_err(kafka("the producer does not start"))?;
+        let producer: Transactional = client_config(settings, Role::Replayer)
+            .create()
+            .map_err(kafka("the producer does not start"))?;
         let begun = Instant::now();
         loop {
             match producer.init_transactions(CALL) {
                 Ok(()) => break,
                 Err(KafkaError::Transaction(error))
                     if error.is_retriable() && begun.elapsed() < DECIDE => {}
-                Err(error) => return Err(transaction("the transaction does not start", error)),
+                Err(error) => {
+                    let doing = "the transaction does not start";
+                    return Err(transaction(&producer, doing, error));
+                }
             }
         }
         Ok(Self {
@@ -190,9 +195,9 @@ impl<'a> Replayer<'a> {
             cause: "the key signs nothing".to_owned(),
         })?;
         if batch.begun.is_none() {
-            self.producer
-                .begin_transaction()
-                .map_err(|error| transaction("the transaction does not begin", error))?;
+            self.producer.begin_transaction().map_err(|error| {
+                transaction(&self.producer, "the transaction does not begin", error)
+            })?;
             batch.begun = Some(Instant::now());
         }
         batch.records += 1;
@@ -210,7 +215,7 @@ impl<'a> Replayer<'a> {
                 BaseRecord::to(topic.name()).key(key.as_bytes());
             self.enqueue(marker.headers(headers))
         });
-        sent.map_err(|error| transaction("a replay cannot be written", error))
+        sent.map_err(|error| transaction(&self.producer, "a replay cannot be written", error))
     }
 
     fn enqueue(&self, record: BaseRecord<'_, [u8], [u8]>) -> Result<(), KafkaError> {
@@ -243,9 +248,19 @@ impl<'a> Replayer<'a> {
                 KafkaError::Transaction(cause)
                     if cause.is_retriable() && begun.elapsed() < DECIDE => {}
                 KafkaError::Transaction(cause) if cause.txn_requires_abort() => {
-                    return Err(transaction("the transaction was aborted", error));
+                    return Err(transaction(
+                        &self.producer,
+                        "the transaction was aborted",
+                        error,
+                    ));
                 }
-                _ => return Err(transaction("the transaction is not decided", error)),
+                _ => {
+                    return Err(transaction(
+                        &self.producer,
+                        "the transaction is not decided",
+                        error,
+                    ));
+                }
             }
         }
     }
@@ -282,11 +297,14 @@ fn owned(headers: &[(&'static str, Vec<u8>)]) -> OwnedHeaders {
     out
 }
 
-fn transaction(doing: &'static str, error: KafkaError) -> DlqError {
-    let code = match &error {
+/// What a transactional producer's error means to a person. Once it is fenced, most calls only say
+/// that there was a fatal error: the producer knows which.
+fn transaction(producer: &Transactional, doing: &'static str, error: KafkaError) -> DlqError {
+    let fatal = producer.client().fatal_error().map(|(code, _)| code);
+    let code = fatal.or(match &error {
         KafkaError::Transaction(cause) => Some(RDKafkaError::code(cause)),
         other => other.rdkafka_error_code(),
-    };
+    });
     match code {
         Some(
             RDKafkaErrorCode::Fenced

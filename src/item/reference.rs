@@ -35,7 +35,7 @@ pub fn reference_of(record: &OutRecord) -> Option<OutRecord> {
     let mut item: ReviewItem<'_> = serde_json::from_slice(payload).ok()?;
     shrink(&mut item);
     Some(OutRecord {
-        payload: Some(json(&item)),
+        payload: Some(json(&mut item)),
         ..record.clone()
     })
 }

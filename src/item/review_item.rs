@@ -72,12 +72,13 @@ pub struct ReviewItem<'a> {
     pub shed: Shed,
     /// How much of the lists was left out with the text. Null unless `shed` is `text`.
     pub omitted: Option<Omitted>,
-    /// The words themselves, sealed (`evidence.v1`); null for `unassigned`, which has no key.
-    #[serde(borrow)]
-    pub evidence: Option<Envelope<'a>>,
     /// Where it comes from, and by what it was judged.
     #[serde(borrow)]
     pub provenance: Provenance<'a>,
+    /// The words themselves, sealed (`evidence.v1`); null for `unassigned`, which has no key.
+    /// Stands last, so that writing it is cheap.
+    #[serde(borrow)]
+    pub evidence: Option<Envelope<'a>>,
 }
 
 /// A message without its text.

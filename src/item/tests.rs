@@ -582,7 +582,7 @@ fn a_reference_fits_whatever_the_rules_are_called() {
     item.provenance.topic = "t".repeat(249).into();
     item.context.last_offsets = vec![i64::MAX; 100];
     reference::shrink(&mut item);
-    let payload = json(&item);
+    let payload = json(&mut item);
     check("review-item.v1", &payload).unwrap();
     // The longest key is a conversation id that is not hashed yet; headers take two hundred bytes.
     let size = payload.len() + 1024 + 300;
@@ -631,6 +631,25 @@ proptest! {
         prop_assert_eq!(&item.message_id, &id);
         let opened = bench.open(&item).unwrap();
         prop_assert_eq!(opened["messages"][0]["text"].as_str().unwrap(), message.text.reveal());
+    }
+}
+
+#[test]
+fn the_ciphertext_stands_where_serde_would_write_it() {
+    let mut bench = Bench::new(1_000_000);
+    for text in [
+        "gift card",
+        "gift card \"ciphertext\":\"\"",
+        &"gift card".repeat(5_000),
+    ] {
+        let mut message = message_json(text);
+        message["message_id"] = "\"ciphertext\":\"\"".into();
+        let value = bytes(&message);
+        for region in [Some("us"), None] {
+            let built = bench.flag(&decode(&value), region, &ContextWindow::default());
+            let item: ReviewItem<'_> = serde_json::from_slice(&built.payload).unwrap();
+            assert_eq!(serde_json::to_vec(&item).unwrap(), built.payload);
+        }
     }
 }
 

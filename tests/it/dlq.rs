@@ -592,3 +592,65 @@ fn a_replayed_message_is_judged_under_its_first_coordinates() {
     assert_eq!(record["item_id"], first["item_id"]);
     assert_eq!(record["reference"], "request 12");
 }
+
+/// On the wire a header's name may be any bytes. The client library panics on one that is not
+/// UTF-8; the worker must not.
+#[test]
+fn a_header_that_is_no_text_stops_nothing() {
+    use std::io::Write as _;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let site = Site::new(Cluster::shared(), "dlq-odd-header");
+    let mut worker = Worker::start(&site);
+    let value = serde_json::json!({
+        "message_id": "m-1",
+        "conversation_id": "c-1",
+        "sent_at": "2026-11-24T08:00:00Z",
+        "text": "send me gift card codes",
+        "sender": {"id": "a-1", "age_band": "adult", "region": "US"},
+        "recipients": [{"id": "a-2", "age_band": "adult", "region": "US"}],
+    });
+    for header in [
+        &b"\xff\xfe=1"[..],
+        b"x-replay-source-topic=\xff",
+        b"x-replay-attempt=many",
+    ] {
+        let mut kcat = Command::new("kcat")
+            .args([
+                "-b",
+                site.cluster.bootstrap(),
+                "-P",
+                "-t",
+                &site.messages,
+                "-p",
+                "0",
+                "-H",
+            ])
+            .arg(std::ffi::OsStr::from_bytes(header))
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = kcat.stdin.take().unwrap();
+        input.write_all(value.to_string().as_bytes()).unwrap();
+        drop(input);
+        assert!(kcat.wait().unwrap().success());
+    }
+    let items = || {
+        foreign::read(
+            site.cluster.bootstrap(),
+            &format!("{}us", site.review_prefix),
+        )
+    };
+    wait::until("three items", Duration::from_secs(30), || {
+        items().len() == 3
+    });
+    assert!(!worker.has_ended());
+    worker.terminate();
+    // None of the claims was believed: each item has the coordinates of its own record.
+    let offsets = items().into_iter().map(|record| {
+        let item = check("review-item.v1", record.value.as_deref().unwrap()).unwrap();
+        item["provenance"]["offset"].as_i64().unwrap()
+    });
+    let offsets: std::collections::BTreeSet<i64> = offsets.collect();
+    assert_eq!(offsets, [0, 1, 2].into());
+}
