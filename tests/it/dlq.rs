@@ -20,7 +20,7 @@ use crate::support::foreign::{self, Input, Record};
 use crate::support::process::Process;
 use crate::support::random::Random;
 use crate::support::schema::check;
-use crate::support::site::Site;
+use crate::support::site::{Plan, Site};
 use crate::support::worker::{Start, Worker};
 use crate::support::{guard, wait};
 
@@ -488,7 +488,7 @@ fn replays_at_the_same_time_replay_nothing_twice() {
 /// the holder of the region's key, who leaves a trace.
 #[test]
 fn a_replayed_message_is_judged_under_its_first_coordinates() {
-    let site = Site::new(Cluster::shared(), "dlq-whole-way");
+    let site = Site::new(Cluster::shared(), "dlq-whole-way", Plan::default());
     let message = |id: &str| {
         let value = serde_json::json!({
             "message_id": id,
@@ -600,7 +600,7 @@ fn a_header_that_is_no_text_stops_nothing() {
     use std::io::Write as _;
     use std::os::unix::ffi::OsStrExt as _;
 
-    let site = Site::new(Cluster::shared(), "dlq-odd-header");
+    let site = Site::new(Cluster::shared(), "dlq-odd-header", Plan::default());
     let mut worker = Worker::start(&site);
     let value = serde_json::json!({
         "message_id": "m-1",
