@@ -7,10 +7,11 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher as _;
 use std::ops::Range;
 
-use dmwatch_core::message::{Message, Millis};
+use dmwatch_core::message::{Message, MessageText, Millis};
 use foldhash::fast::RandomState;
 
 use super::assignment::AssignmentId;
+use crate::item::{ContextMessage, ContextWindow};
 
 /// Limits of one shard's window.
 #[derive(Debug, Clone, Copy)]
@@ -21,30 +22,6 @@ pub struct Limits {
     pub max_age: Millis,
     /// Bytes of ids and texts.
     pub max_bytes: usize,
-}
-
-/// A remembered message. It borrows the ring.
-#[derive(Clone)]
-pub struct Remembered<'a> {
-    /// The platform's id.
-    pub message_id: &'a str,
-    /// Who wrote it.
-    pub sender_id: &'a str,
-    /// Where it stands in its partition.
-    pub offset: i64,
-    /// Record time.
-    pub at: Millis,
-    /// What was written: wrapped before it leaves this module's users.
-    pub text: dmwatch_core::message::MessageText<'a>,
-}
-
-/// What is remembered of one conversation.
-pub struct Window<'a> {
-    /// Oldest first.
-    pub messages: Vec<Remembered<'a>>,
-    /// Whether nothing is missing: the limit is reached, or the first of them opened the
-    /// conversation.
-    pub complete: bool,
 }
 
 struct Entry {
@@ -153,7 +130,12 @@ impl ContextRing {
 
     /// What is remembered of a conversation, up to the limit and the age at time `now`.
     #[must_use]
-    pub fn window(&self, assignment: AssignmentId, conversation: &str, now: Millis) -> Window<'_> {
+    pub fn window(
+        &self,
+        assignment: AssignmentId,
+        conversation: &str,
+        now: Millis,
+    ) -> ContextWindow<'_> {
         let key = self.key(assignment, conversation);
         let oldest = now.0.saturating_sub(self.limits.max_age.0);
         let mut messages = Vec::new();
@@ -176,7 +158,11 @@ impl ContextRing {
         }
         complete |= messages.len() == self.limits.messages;
         messages.reverse();
-        Window { messages, complete }
+        ContextWindow {
+            last_offsets: messages.iter().map(|message| message.offset).collect(),
+            messages,
+            complete,
+        }
     }
 
     /// Forgets everything of an assignment and wipes its texts.
@@ -242,7 +228,7 @@ impl ContextRing {
         entry: &Entry,
         assignment: AssignmentId,
         conversation: &str,
-    ) -> Option<Remembered<'_>> {
+    ) -> Option<ContextMessage<'_>> {
         let bytes = self.bytes.get(entry.range())?;
         let mut rest = bytes;
         let mut take = |len: u32| {
@@ -254,12 +240,12 @@ impl ContextRing {
         let message_id = take(entry.message_len)?;
         let sender_id = take(entry.sender_len)?;
         let text = take(entry.text_len)?;
-        (of == conversation && entry.assignment == assignment).then(|| Remembered {
+        (of == conversation && entry.assignment == assignment).then(|| ContextMessage {
             message_id,
             sender_id,
             offset: entry.offset,
             at: entry.at,
-            text: dmwatch_core::message::MessageText::new(text),
+            text: MessageText::new(text),
         })
     }
 

@@ -82,7 +82,6 @@ impl InFlight {
 struct Send {
     delivery: u64,
     index: u32,
-    attempt: u32,
 }
 
 struct Later {
@@ -217,7 +216,6 @@ impl Deliver {
                 self.ready.extend((0..count as u32).map(|index| Send {
                     delivery: id,
                     index,
-                    attempt: 0,
                 }));
                 return;
             }
@@ -351,23 +349,23 @@ impl Deliver {
         }
         let attempt = self.attempts.entry((id, index)).or_insert(0);
         *attempt += 1;
+        let attempt = *attempt;
         let send = Send {
             delivery: id,
             index,
-            attempt: *attempt,
         };
         self.metrics.producer_retries.inc();
         if too_large {
             self.ready.push_back(send);
             return;
         }
-        let backoff = BACKOFF_FIRST * 2_u32.saturating_pow(send.attempt.min(10) - 1);
+        let backoff = BACKOFF_FIRST * 2_u32.saturating_pow(attempt.min(10) - 1);
         self.later.push(Later {
             at: Instant::now() + backoff.min(BACKOFF_LAST),
             send,
         });
-        if send.attempt.is_power_of_two() {
-            tracing::warn!(code = ?code, attempt = send.attempt, "a record was not delivered; it is sent again");
+        if attempt.is_power_of_two() {
+            tracing::warn!(code = ?code, attempt = attempt, "a record was not delivered; it is sent again");
         }
     }
 

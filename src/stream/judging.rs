@@ -20,7 +20,7 @@ use super::deliver::Outgoing;
 
 use super::state;
 use crate::dead_letter::{DeadLetters, Failed, Reason, ReplayHeaders, ReplayVerifier, Stage};
-use crate::item::{BuiltItem, ContextMessage, ContextWindow, ItemBuilder};
+use crate::item::{BuiltItem, ItemBuilder};
 use crate::record::OutRecord;
 use crate::source::Source;
 
@@ -261,7 +261,6 @@ impl Judging {
         if verdict.outcome == Outcome::Flagged {
             let route = judge::route(&shared.routing, &shared.plan.full, message, &verdict);
             let window = self.context.window(id, &message.conversation_id, source.at);
-            let window = context_window(&window);
             let flag = is_purpose(shared, owner, &verdict.reasons);
             let region = region_name(shared, owner);
             let built = self.items.flag(
@@ -402,26 +401,4 @@ fn route_report(shared: &Shared, report: &Report<'_>, verdicts: &[Verdict]) -> R
         minor_with_adult_or_unknown: minor,
         reasons: &reasons,
     })
-}
-
-fn context_window<'a>(window: &super::context::Window<'a>) -> ContextWindow<'a> {
-    ContextWindow {
-        messages: window
-            .messages
-            .iter()
-            .map(|message| ContextMessage {
-                message_id: message.message_id,
-                sender_id: message.sender_id,
-                offset: message.offset,
-                at: message.at,
-                text: message.text.clone(),
-            })
-            .collect(),
-        complete: window.complete,
-        last_offsets: window
-            .messages
-            .iter()
-            .map(|message| message.offset)
-            .collect(),
-    }
 }
