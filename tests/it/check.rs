@@ -2,11 +2,12 @@
 //! exit code.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use dmwatch::seal::{PrivateKey, Purpose, key_file};
 
 use crate::support::cluster::{Cluster, Options, PASSWORD, USER, unique};
+use crate::support::ended::Ended;
 use crate::support::guard;
 
 /// A folder with a settings file, keys and one rule.
@@ -44,38 +45,6 @@ impl Place {
             .output()
             .unwrap();
         Ended::from(output)
-    }
-}
-
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    errors: String,
-}
-
-impl From<Output> for Ended {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            errors: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
-
-impl Ended {
-    /// Fails the test, with all that was said, unless the code and the words are there.
-    fn expect(&self, code: i32, words: &[&str]) -> &Self {
-        let said = format!("{}\n{}", self.out, self.errors);
-        assert_eq!(self.code, Some(code), "{said}");
-        for word in words {
-            assert!(said.contains(word), "{word:?} is not in:\n{said}");
-        }
-        assert!(
-            !said.contains(PASSWORD) && !said.contains("canary"),
-            "{said}"
-        );
-        self
     }
 }
 

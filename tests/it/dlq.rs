@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::Duration;
 
 use dmwatch::dead_letter::{DeadLetters, Failed, Reason, ReplayHeaders, ReplayVerifier, Stage};
@@ -16,6 +16,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde_json::Value;
 
 use crate::support::cluster::{Cluster, unique};
+use crate::support::ended::Ended;
 use crate::support::foreign::{self, Input, Record};
 use crate::support::process::Process;
 use crate::support::random::Random;
@@ -233,34 +234,6 @@ fn headers(record: &Record) -> OwnedHeaders {
         });
     }
     headers
-}
-
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    errors: String,
-}
-
-impl From<Output> for Ended {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            errors: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
-
-impl Ended {
-    /// Fails the test, with all that was said, unless the code and the words are there.
-    fn expect(&self, code: i32, words: &[&str]) {
-        let said = format!("{}\n{}", self.out, self.errors);
-        assert_eq!(self.code, Some(code), "{said}");
-        for word in words {
-            assert!(said.contains(word), "{word:?} is not in:\n{said}");
-        }
-        assert!(!said.contains("canary"), "{said}");
-    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The test kit: real brokers, foreign clients, the worker as a process, and the oracle.
 
 pub mod cluster;
+pub mod ended;
 pub mod foreign;
 pub mod generate;
 pub mod guard;
