@@ -93,6 +93,10 @@ impl Stopper {
 /// Deliveries that may wait for the delivery thread. Small: the budget that counts is in bytes.
 const DELIVERIES: usize = 1_024;
 
+/// The part of the bytes in flight that may wait for their acknowledgement as records: with sealed
+/// evidence they are several times as large as the messages that they come from.
+const DELIVERY_SHARE: usize = 4;
+
 impl Worker {
     /// Starts all threads.
     ///
@@ -123,7 +127,7 @@ impl Worker {
             events_in.clone(),
             Arc::clone(metrics),
             Arc::clone(&abort),
-            settings.stream.max_in_flight_bytes,
+            settings.stream.max_in_flight_bytes / DELIVERY_SHARE,
         )?;
         let restorer = Restorer::new(
             Arc::clone(&shared.state_topic),
@@ -172,6 +176,7 @@ impl Worker {
         let poll = Poll::new(
             &kafka::client_config(settings, Role::Consumer),
             context,
+            events_in,
             deliver_in,
             Arc::clone(health),
             Arc::clone(&stop),

@@ -359,9 +359,15 @@ pub const PROPERTIES: &[Property] = &[
     ),
     fixed(
         "linger.ms",
-        "5",
+        "2",
         PRODUCERS,
-        "batches of what was flagged within 5 ms",
+        "a wave of records is handed over within 2 ms; the worker itself waits for the next one",
+    ),
+    from(
+        "batch.size",
+        |s| Some(batch_bytes(s).to_string()),
+        PRODUCERS,
+        "a topic's `max.message.bytes` holds for a whole batch: none larger than the largest record",
     ),
     fixed(
         "compression.codec",
@@ -448,6 +454,10 @@ fn oauth_scope(settings: &Settings) -> Option<String> {
 fn message_max_bytes(settings: &Settings) -> usize {
     // librdkafka's own minimum is 1000; its default is about a megabyte.
     (settings.output.max_bytes + RECORD_OVERHEAD).max(1_000_000)
+}
+
+fn batch_bytes(settings: &Settings) -> usize {
+    (settings.output.max_bytes + RECORD_OVERHEAD).min(1_000_000)
 }
 
 fn buffer_messages(settings: &Settings) -> usize {

@@ -5,7 +5,8 @@
 //!   ▲ rebalance (callbacks, on the same thread)                │                             │
 //!   ├──────────────────────── Event::Judged ◀─────────────────┘                             │
 //!   ├──────────────────────── Event::Delivered ◀──── delivery reports ◀─────────────────────┘
-//!   └──────────────────────── Event::Restored ◀── state (restorer) ◀── dmwatch.state
+//!   ├──────────────────────── Event::Restored ◀── state (restorer) ◀── dmwatch.state
+//!   └──────────────────────── Event::Committed ◀─ commit ◀── offsets of what is done
 //! ```
 //!
 //! The contract, and where each part of it is kept:
@@ -13,13 +14,14 @@
 //! - nothing is committed at or past a message that is not done: [`ledger`];
 //! - acks of an older assignment find nothing: [`assignment`];
 //! - a partition waits until its state is restored, and while too much is in flight: [`intake`];
-//! - where a partition begins, and when only a person may go on: [`start`];
+//! - where a partition begins, and when only a person may go on: [`start`], [`takeover`];
 //! - a revoke drains, commits and fences: [`rebalance`];
 //! - a message that kills the worker is found in a child process: [`isolation`];
 //! - a wrong format stops the worker instead of draining the topic: [`poison`].
 
 pub mod assignment;
 pub mod batch;
+mod commit;
 pub mod context;
 pub mod counts;
 pub mod deliver;
@@ -37,6 +39,7 @@ pub mod rebalance;
 pub mod shard;
 pub mod start;
 pub mod state;
+mod takeover;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 

@@ -2,9 +2,10 @@
 //!
 //! One OS thread owns the idempotent producer. Its input is bounded: when the brokers are slow,
 //! shards wait here, then the poll thread pauses partitions. A failed delivery is sent again, for
-//! ever; only what librdkafka calls fatal stops the process.
+//! ever; only what librdkafka calls fatal stops the process. What librdkafka has at a time is
+//! [`lane`]'s business.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -22,6 +23,11 @@ use super::event::{Event, StreamError, Ticket};
 use super::producer::{Context, Report};
 use crate::record::OutRecord;
 use crate::telemetry::metrics::{LoopTime, Metrics};
+
+mod lane;
+
+use lane::Lane;
+pub(super) use lane::Send;
 
 /// Everything that one message causes.
 pub struct Delivery {
@@ -77,16 +83,18 @@ impl InFlight {
     }
 }
 
-/// One record to send: of which delivery, and which one of its stage.
-#[derive(Debug, Clone, Copy)]
-struct Send {
-    delivery: u64,
-    index: u32,
-}
-
 struct Later {
     at: Instant,
     send: Send,
+}
+
+/// What came in from the shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Some,
+    None,
+    /// And nothing can come any more.
+    NoneEver,
 }
 
 /// The delivery thread.
@@ -101,7 +109,7 @@ pub struct Deliver {
     in_flight: HashMap<u64, InFlight>,
     bytes: usize,
     next: u64,
-    ready: VecDeque<Send>,
+    lanes: Vec<Lane>,
     later: Vec<Later>,
     /// Attempts of records that failed before.
     attempts: HashMap<(u64, u32), u32>,
@@ -133,7 +141,7 @@ impl Deliver {
             in_flight: HashMap::new(),
             bytes: 0,
             next: 0,
-            ready: VecDeque::new(),
+            lanes: Vec::new(),
             later: Vec::new(),
             attempts: HashMap::new(),
             delivered: Vec::new(),
@@ -143,14 +151,14 @@ impl Deliver {
     /// Runs until told to stop, or until all senders are gone and nothing is in flight.
     pub fn run(mut self) {
         loop {
-            let more = self.take();
+            let taken = self.take();
             let begun = Instant::now();
-            self.send_ready();
+            let sent = self.send_waves(begun);
             let idle = self.in_flight.is_empty();
             let reported = self.read_reports();
             self.tell();
             self.time.add_deliver(begun.elapsed());
-            if !idle && !reported && self.ready.is_empty() && self.input.is_empty() {
+            if !idle && !sent && !reported && taken != Taken::Some {
                 // Not a poll with a timeout: librdkafka counts in whole milliseconds, so waiting
                 // for the rest of one is a busy loop (measured: 15 % of the worker's CPU time).
                 std::thread::sleep(REST);
@@ -163,30 +171,38 @@ impl Deliver {
                 });
                 return;
             }
-            let done = !more && idle;
+            let done = idle && taken == Taken::NoneEver;
             if done || self.stop.load(Ordering::Acquire) {
                 return;
             }
         }
     }
 
-    /// Takes what fits into the byte budget. `false` when no more can ever come.
-    fn take(&mut self) -> bool {
+    /// Takes what fits into the byte budget.
+    fn take(&mut self) -> Taken {
+        let mut taken = Taken::None;
         if self.in_flight.is_empty() {
             match self.input.recv_timeout(IDLE) {
-                Ok(delivery) => self.accept(delivery),
-                Err(RecvTimeoutError::Timeout) => return true,
-                Err(RecvTimeoutError::Disconnected) => return false,
+                Ok(delivery) => {
+                    self.accept(delivery);
+                    taken = Taken::Some;
+                }
+                Err(RecvTimeoutError::Timeout) => return Taken::None,
+                Err(RecvTimeoutError::Disconnected) => return Taken::NoneEver,
             }
         }
         while self.bytes < self.max_bytes {
             match self.input.try_recv() {
-                Ok(delivery) => self.accept(delivery),
-                Err(TryRecvError::Empty) => return true,
-                Err(TryRecvError::Disconnected) => return false,
+                Ok(delivery) => {
+                    self.accept(delivery);
+                    taken = Taken::Some;
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) if taken == Taken::None => return Taken::NoneEver,
+                Err(TryRecvError::Disconnected) => break,
             }
         }
-        true
+        taken
     }
 
     fn accept(&mut self, delivery: Delivery) {
@@ -210,13 +226,17 @@ impl Deliver {
             let Some(in_flight) = self.in_flight.get_mut(&id) else {
                 return;
             };
-            let count = in_flight.stage().len();
-            if count > 0 {
-                in_flight.open = count;
-                self.ready.extend((0..count as u32).map(|index| Send {
-                    delivery: id,
-                    index,
-                }));
+            in_flight.open = in_flight.stage().len();
+            if in_flight.open > 0 {
+                for (index, outgoing) in (0..).zip(in_flight.stage()) {
+                    let lane = lane_of(&mut self.lanes, &outgoing.record.topic, &self.metrics);
+                    self.lanes[lane].push(Send {
+                        delivery: id,
+                        index,
+                        lane: lane as u32,
+                        alone: false,
+                    });
+                }
                 return;
             }
             if in_flight.last_stage {
@@ -239,35 +259,50 @@ impl Deliver {
         }
     }
 
-    fn send_ready(&mut self) {
-        if !self.later.is_empty() {
-            let now = Instant::now();
-            let ready = &mut self.ready;
-            self.later.retain(|later| {
-                let due = later.at <= now;
-                if due {
-                    ready.push_back(later.send);
-                }
-                !due
-            });
-        }
-        while let Some(send) = self.ready.pop_front() {
-            let Some(in_flight) = self.in_flight.get(&send.delivery) else {
-                continue;
-            };
-            let Some(outgoing) = in_flight.stage().get(send.index as usize) else {
-                continue;
-            };
-            match produce(&self.producer, &outgoing.record, send) {
-                Ok(()) => {}
-                Err(RDKafkaErrorCode::QueueFull) => {
+    /// Sends what may go out now. `true` if anything did.
+    fn send_waves(&mut self, now: Instant) -> bool {
+        let lanes = &mut self.lanes;
+        self.later.retain(|later| {
+            let due = later.at <= now;
+            if due {
+                lanes[later.send.lane as usize].push(later.send);
+            }
+            !due
+        });
+        let mut any = false;
+        for lane in 0..self.lanes.len() {
+            self.lanes[lane].begin(now);
+            while let Some(send) = self.lanes[lane].next() {
+                let outgoing = self
+                    .in_flight
+                    .get(&send.delivery)
+                    .and_then(|in_flight| in_flight.stage().get(send.index as usize));
+                let Some(Outgoing { record, .. }) = outgoing else {
+                    self.lanes[lane].dropped(send);
+                    continue;
+                };
+                match produce(&self.producer, record, send) {
+                    Ok(()) => {
+                        self.lanes[lane].sent(send, record.size());
+                        any = true;
+                    }
                     // librdkafka's own queue: serve it, then go on with the same record.
-                    self.ready.push_front(send);
-                    return;
+                    Err(RDKafkaErrorCode::QueueFull) => return any,
+                    Err(code) => {
+                        self.lanes[lane].dropped(send);
+                        // What librdkafka refuses, it refuses without any company.
+                        self.failed(
+                            Send {
+                                alone: true,
+                                ..send
+                            },
+                            code,
+                        );
+                    }
                 }
-                Err(code) => self.failed(send.delivery, send.index, code),
             }
         }
+        any
     }
 
     /// Serves the producer until it has nothing more to say. `true` if there were reports.
@@ -280,41 +315,29 @@ impl Deliver {
                 return any;
             }
             any = true;
-            self.read(reports);
-        }
-    }
-
-    fn read(&mut self, reports: Vec<Report>) {
-        for report in reports {
-            let Report {
-                delivery,
-                index,
-                result,
-            } = report;
-            match result {
-                Ok(()) => self.acknowledged(delivery, index),
-                Err(code) => self.failed(delivery, index, code),
+            for Report { send, result } in reports {
+                self.lanes[send.lane as usize].reported();
+                match result {
+                    Ok(()) => self.acknowledged(send),
+                    Err(code) => self.failed(send, code),
+                }
             }
         }
     }
 
-    fn acknowledged(&mut self, id: u64, index: u32) {
-        self.attempts.remove(&(id, index));
+    fn acknowledged(&mut self, send: Send) {
+        let id = send.delivery;
+        self.attempts.remove(&(id, send.index));
         let Some(in_flight) = self.in_flight.get_mut(&id) else {
             return;
         };
-        if let Some(outgoing) = in_flight.stage().get(index as usize) {
+        if let Some(outgoing) = in_flight.stage().get(send.index as usize) {
             if let Some(counter) = &outgoing.counter {
                 counter.inc();
             }
-            let record = &outgoing.record;
-            let topic = [&*record.topic];
-            self.metrics
-                .delivered_records
-                .with_label_values(&topic)
-                .inc();
-            let bytes = self.metrics.delivered_bytes.with_label_values(&topic);
-            bytes.inc_by(record.size() as u64);
+            let lane = &self.lanes[send.lane as usize];
+            lane.records.inc();
+            lane.bytes.inc_by(outgoing.record.size() as u64);
         }
         in_flight.open -= 1;
         if in_flight.open > 0 {
@@ -328,44 +351,44 @@ impl Deliver {
         }
     }
 
-    /// A record was not delivered. What is too large goes out as a reference; everything else is
-    /// sent again after a pause: nothing here is ever given up.
-    fn failed(&mut self, id: u64, index: u32, code: RDKafkaErrorCode) {
+    /// A record was not delivered. What is too large by itself goes out as a reference; everything
+    /// else is sent again, after a pause: nothing here is ever given up.
+    fn failed(&mut self, send: Send, code: RDKafkaErrorCode) {
         let kind = format!("{code:?}");
         self.metrics
             .producer_errors
             .with_label_values(&[&kind])
             .inc();
         if crate::faults::skips_rejected() {
-            self.acknowledged(id, index);
+            self.acknowledged(send);
             return;
         }
-        let too_large = matches!(
-            code,
-            RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize
-        );
-        if too_large && !self.shed(id, index) {
+        let too_large = is_too_large(code);
+        if too_large && send.alone && !self.shed(send.delivery, send.index) {
             return;
         }
-        let attempt = self.attempts.entry((id, index)).or_insert(0);
-        *attempt += 1;
-        let attempt = *attempt;
-        let send = Send {
-            delivery: id,
-            index,
-        };
         self.metrics.producer_retries.inc();
         if too_large {
-            self.ready.push_back(send);
+            let alone = Send {
+                alone: true,
+                ..send
+            };
+            self.lanes[send.lane as usize].push(alone);
             return;
         }
-        let backoff = BACKOFF_FIRST * 2_u32.saturating_pow(attempt.min(10) - 1);
+        let attempt = self
+            .attempts
+            .entry((send.delivery, send.index))
+            .or_insert(0);
+        *attempt += 1;
+        let backoff = BACKOFF_FIRST * 2_u32.saturating_pow((*attempt).min(10) - 1);
         self.later.push(Later {
             at: Instant::now() + backoff.min(BACKOFF_LAST),
             send,
         });
         if attempt.is_power_of_two() {
-            tracing::warn!(code = ?code, attempt = attempt, "a record was not delivered; it is sent again");
+            let topic = &self.lanes[send.lane as usize].topic;
+            tracing::warn!(%topic, code = ?code, attempt = *attempt, "a record was not delivered; it is sent again");
         }
     }
 
@@ -404,9 +427,10 @@ impl Deliver {
     }
 
     fn tell(&mut self) {
+        let waiting: usize = self.lanes.iter().map(Lane::waiting).sum();
         self.metrics
             .deliver_queue
-            .set((self.ready.len() + self.later.len()) as i64);
+            .set((waiting + self.later.len()) as i64);
         let in_flight = self.producer.in_flight_count();
         self.metrics.producer_in_flight.set(i64::from(in_flight));
         if !self.delivered.is_empty() {
@@ -425,13 +449,28 @@ impl Deliver {
     }
 }
 
+fn is_too_large(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize
+    )
+}
+
+/// The lane of that topic: there are few, so a list is searched faster than a map.
+fn lane_of(lanes: &mut Vec<Lane>, topic: &Arc<str>, metrics: &Metrics) -> usize {
+    let known = lanes.iter().position(|lane| lane.topic == *topic);
+    known.unwrap_or_else(|| {
+        lanes.push(Lane::new(topic, metrics, Instant::now()));
+        lanes.len() - 1
+    })
+}
+
 fn produce(
     producer: &BaseProducer<Context>,
     record: &OutRecord,
     send: Send,
 ) -> Result<(), RDKafkaErrorCode> {
-    let opaque = Box::new((send.delivery, send.index));
-    let mut out = BaseRecord::with_opaque_to(&record.topic, opaque).key(&record.key[..]);
+    let mut out = BaseRecord::with_opaque_to(&record.topic, Box::new(send)).key(&record.key[..]);
     if let Some(payload) = &record.payload {
         out = out.payload(&payload[..]);
     }

@@ -1,5 +1,7 @@
 //! What the other threads tell the poll thread.
 
+use rdkafka::error::KafkaResult;
+use rdkafka::topic_partition_list::TopicPartitionList;
 use thiserror::Error;
 
 use super::assignment::AssignmentId;
@@ -36,6 +38,8 @@ pub enum Event {
     Delivered(Vec<Ticket>),
     /// The conversation state of this assignment is with the shards.
     Restored(AssignmentId),
+    /// The commit thread is done with these offsets.
+    Committed(TopicPartitionList, KafkaResult<()>),
     /// Something that only a restart, or a person, can mend.
     Failed(StreamError),
 }

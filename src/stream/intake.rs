@@ -184,6 +184,8 @@ impl Intake {
             }
             Event::Restored(id) => self.restored.push(id),
             Event::Failed(error) => self.failure = self.failure.take().or(Some(error)),
+            Event::Committed(offsets, Ok(())) => self.committed(&offsets),
+            Event::Committed(_, Err(_)) => {}
         }
     }
 

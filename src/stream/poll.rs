@@ -12,14 +12,15 @@ use crossbeam_channel::Sender;
 use dmwatch_core::message::Millis;
 use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext as _;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::assignment::{Hold, Owned};
+use super::commit::Committer;
 use super::deliver::{Delivery, DeliverySender};
-use super::event::StreamError;
+use super::event::{Event, StreamError};
 use super::intake::{PauseChange, Polled};
 use super::rebalance::Context;
 use super::shard::Input;
@@ -37,6 +38,9 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// Longest wait for a record or an event.
 const WAIT: Duration = Duration::from_millis(20);
 
+/// How long the last commit may take where no grace is left for it.
+const LAST_COMMIT: Duration = Duration::from_secs(2);
+
 /// How the poll thread ends.
 #[derive(Debug, Clone, Copy)]
 pub struct Endings {
@@ -48,7 +52,8 @@ pub struct Endings {
 
 /// The poll thread.
 pub struct Poll {
-    consumer: BaseConsumer<Context>,
+    consumer: Arc<BaseConsumer<Context>>,
+    events: Sender<Event>,
     deliver: DeliverySender,
     outbox: Vec<Delivery>,
     health: Arc<Health>,
@@ -68,6 +73,7 @@ impl Poll {
     pub fn new(
         config: &ClientConfig,
         context: Context,
+        events: Sender<Event>,
         deliver: DeliverySender,
         health: Arc<Health>,
         stop: Arc<AtomicBool>,
@@ -80,7 +86,8 @@ impl Poll {
         let subscribed: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         consumer.subscribe(&subscribed)?;
         Ok(Self {
-            consumer,
+            consumer: Arc::new(consumer),
+            events,
             deliver,
             outbox: Vec::new(),
             health,
@@ -101,6 +108,9 @@ impl Poll {
     /// # Errors
     /// Why it stopped by itself. What was done by then is committed.
     pub fn run(mut self) -> Result<(), StreamError> {
+        let Ok(committer) = Committer::start(&self.consumer, self.events.clone()) else {
+            return Err(StreamError::Thread("commit"));
+        };
         let failure = loop {
             self.health.polled();
             let begun = Instant::now();
@@ -113,7 +123,7 @@ impl Poll {
             }
             self.open_restored();
             self.send_outbox();
-            self.commit_moved();
+            self.commit_moved(&committer);
             let busy = self.regulate();
             self.time.add_commit(begun.elapsed());
             if busy {
@@ -123,7 +133,8 @@ impl Poll {
             }
             self.hand_out();
         };
-        self.wind_down(failure.as_ref());
+        self.wind_down(failure.as_ref(), &committer);
+        committer.end(self.context());
         match failure {
             Some(failure) => Err(failure),
             None => Ok(()),
@@ -137,7 +148,7 @@ impl Poll {
     fn apply_events(&self) {
         let context = self.context();
         for event in context.wires.events.try_iter() {
-            context.intake().apply(event);
+            context.apply(event);
         }
     }
 
@@ -153,7 +164,7 @@ impl Poll {
             restored.contains(&owned.assignment.id) && !owned.has(Hold::Stopped)
         });
         if offsets.count() > 0 {
-            context.commit(&self.consumer, &offsets, CommitMode::Sync);
+            context.commit_now(&self.consumer, &offsets);
         }
         for id in restored {
             let change = context.intake().hold(id, Hold::Restoring, false);
@@ -174,7 +185,7 @@ impl Poll {
         }
     }
 
-    fn commit_moved(&mut self) {
+    fn commit_moved(&mut self, committer: &Committer) {
         if self.committed_at.elapsed() < self.endings.commit_interval {
             return;
         }
@@ -184,9 +195,7 @@ impl Poll {
             !owned.has(Hold::Stopped)
                 && owned.committed < Some(crate::faults::committable(&owned.ledger))
         });
-        if offsets.count() > 0 {
-            context.commit(&self.consumer, &offsets, CommitMode::Async);
-        }
+        committer.commit(context, offsets);
         context.commit_late(&self.consumer);
     }
 
@@ -235,7 +244,7 @@ impl Poll {
         let begun = Instant::now();
         let context = self.context();
         if let Ok(event) = context.wires.events.recv_timeout(WAIT) {
-            context.intake().apply(event);
+            context.apply(event);
         }
         self.time.add_wait(begun.elapsed());
     }
@@ -371,8 +380,8 @@ impl Poll {
         }
     }
 
-    /// Stops intake, lets work in flight finish, commits, leaves the group.
-    fn wind_down(&mut self, failure: Option<&StreamError>) {
+    /// Stops intake, lets work in flight finish, commits, leaves the group; all within the grace.
+    fn wind_down(&mut self, failure: Option<&StreamError>, committer: &Committer) {
         self.health.set_stopping();
         let begun = Instant::now();
         self.hand_out();
@@ -386,33 +395,37 @@ impl Poll {
             self.endings.grace
         };
         let context = Arc::clone(self.context());
-        loop {
-            self.send_outbox();
-            let (pending, _) = context.intake().in_flight();
-            let left = grace.saturating_sub(begun.elapsed());
-            if pending == 0 || left.is_zero() {
-                if pending > 0 {
-                    tracing::warn!(
-                        messages = pending,
-                        "stopped before all work in flight was done; these messages come again"
-                    );
-                }
-                break;
-            }
-            match context.wires.events.recv_timeout(left.min(WAIT)) {
-                Ok(event) => context.intake().apply(event),
-                Err(crossbeam_channel::RecvTimeoutError::Timeout) => {}
-                Err(crossbeam_channel::RecvTimeoutError::Disconnected) => break,
-            }
-            self.health.polled();
+        let pending = || context.intake().in_flight().0;
+        self.serve_until(begun + grace, || pending() == 0 && !context.is_committing());
+        if pending() > 0 {
+            tracing::warn!(
+                messages = pending(),
+                "stopped before all work in flight was done; these messages come again"
+            );
         }
         self.apply_events();
         let offsets = context.intake().offsets(false, |owned| {
             !owned.has(Hold::Stopped) && !owned.has(Hold::Restoring)
         });
-        if offsets.count() > 0 {
-            context.commit(&self.consumer, &offsets, CommitMode::Sync);
-        }
+        committer.commit(&context, offsets);
+        let last = Instant::now() + LAST_COMMIT;
+        self.serve_until(last.max(begun + grace), || !context.is_committing());
         self.consumer.unsubscribe();
+    }
+
+    /// Takes in what the other threads tell until something is so, or until it is too late.
+    fn serve_until(&mut self, limit: Instant, is_so: impl Fn() -> bool) {
+        let context = Arc::clone(self.context());
+        loop {
+            self.send_outbox();
+            self.health.polled();
+            let left = limit.saturating_duration_since(Instant::now());
+            if is_so() || left.is_zero() {
+                return;
+            }
+            if let Ok(event) = context.wires.events.recv_timeout(left.min(WAIT)) {
+                context.apply(event);
+            }
+        }
     }
 }

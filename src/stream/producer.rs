@@ -9,13 +9,13 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 use rdkafka::statistics::Statistics;
 
+use super::deliver::Send;
 use crate::telemetry::logging;
 use crate::telemetry::metrics::{KafkaClient, Metrics};
 
 /// A delivery report.
 pub(super) struct Report {
-    pub(super) delivery: u64,
-    pub(super) index: u32,
+    pub(super) send: Send,
     pub(super) result: Result<(), RDKafkaErrorCode>,
 }
 
@@ -55,10 +55,9 @@ impl ClientContext for Context {
 }
 
 impl ProducerContext for Context {
-    type DeliveryOpaque = Box<(u64, u32)>;
+    type DeliveryOpaque = Box<Send>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, opaque: Self::DeliveryOpaque) {
-        let (delivery, index) = *opaque;
         let result = match result {
             Ok(_) => Ok(()),
             Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)),
@@ -67,8 +66,7 @@ impl ProducerContext for Context {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(Report {
-                delivery,
-                index,
+                send: *opaque,
                 result,
             });
     }

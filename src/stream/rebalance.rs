@@ -2,14 +2,15 @@
 //! mutex are never contended.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance};
+use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -19,7 +20,7 @@ use super::event::{Event, StreamError};
 use super::gap::Gaps;
 use super::intake::Intake;
 use super::shard::Input;
-use super::start::{Begin, FirstStart, Found, OwnerMark, begin};
+use super::start::FirstStart;
 use crate::telemetry::logging;
 use crate::telemetry::metrics::{KafkaClient, Metrics};
 
@@ -54,18 +55,16 @@ pub struct Wires {
 pub struct Context {
     intake: Mutex<Intake>,
     /// Records that no shard makes: gaps that a person accepted.
-    outbox: Mutex<Vec<Delivery>>,
+    pub(super) outbox: Mutex<Vec<Delivery>>,
     /// Commits of the seeded bug `late_ack`.
-    late: Mutex<TopicPartitionList>,
+    pub(super) late: Mutex<TopicPartitionList>,
+    /// Whether the commit thread is at work.
+    pub(super) committing: AtomicBool,
     pub(super) wires: Wires,
     pub(super) policy: Policy,
     pub(super) metrics: Arc<Metrics>,
-    gaps: Gaps,
+    pub(super) gaps: Gaps,
 }
-
-/// How long the brokers may take to say where a partition begins, before the worker gives up.
-const START_PATIENCE: Duration = Duration::from_secs(60);
-const CALL: Duration = Duration::from_secs(10);
 
 impl Context {
     /// A context over its books and wires.
@@ -81,6 +80,7 @@ impl Context {
             intake: Mutex::new(intake),
             outbox: Mutex::default(),
             late: Mutex::new(TopicPartitionList::new()),
+            committing: AtomicBool::new(false),
             wires,
             policy,
             metrics,
@@ -92,170 +92,21 @@ impl Context {
         self.intake.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes in what another thread tells.
+    pub(super) fn apply(&self, event: Event) {
+        if let Event::Committed(_, result) = &event {
+            self.commit_ended(result);
+        }
+        self.intake().apply(event);
+    }
+
     pub(super) fn take_outbox(&self) -> Vec<Delivery> {
         std::mem::take(&mut *self.outbox.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// For the seeded fault `late_ack`: commits what is not this worker's to commit, as soon as the
-    /// group is stable enough for the broker to take it.
-    pub(super) fn commit_late(&self, consumer: &BaseConsumer<Self>) {
-        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
-        if late.count() > 0 && consumer.commit(&late, CommitMode::Sync).is_ok() {
-            *late = TopicPartitionList::new();
-        }
-    }
-
-    fn fail(&self, error: StreamError) {
+    pub(super) fn fail(&self, error: StreamError) {
         let mut intake = self.intake();
         intake.failure = intake.failure.take().or(Some(error));
-    }
-
-    /// Before librdkafka assigns: finds where each partition begins and writes it into the list.
-    fn before_assign(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
-        let begun = Instant::now();
-        let starts = loop {
-            match self.starts(consumer, list) {
-                Ok(starts) => break starts,
-                Err(error) if begun.elapsed() < START_PATIENCE => {
-                    tracing::warn!(%error, "reading where the assigned partitions begin failed; it is tried again");
-                    std::thread::sleep(Duration::from_millis(500));
-                }
-                Err(error) => {
-                    self.fail(StreamError::Start {
-                        partition: names(list),
-                        message: error.to_string(),
-                    });
-                    return;
-                }
-            }
-        };
-        for (mut entry, found) in list.elements().into_iter().zip(starts) {
-            let Some((topic, &kind)) = self.policy.topics.get_key_value(entry.topic()) else {
-                continue;
-            };
-            let partition = entry.partition();
-            let start = self.take_over(topic, partition, kind, &found);
-            if entry.set_offset(Offset::Offset(start)).is_err() {
-                self.fail(StreamError::Start {
-                    partition: names(list),
-                    message: format!("offset {start} is not one"),
-                });
-            }
-        }
-    }
-
-    /// What the broker says about each partition of the list, in its order, and where a group
-    /// without any commit begins.
-    fn starts(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        list: &TopicPartitionList,
-    ) -> KafkaResult<Vec<Opening>> {
-        let mut query = TopicPartitionList::new();
-        for entry in list.elements() {
-            query.add_partition(entry.topic(), entry.partition());
-        }
-        let committed = consumer.committed_offsets(query, CALL)?;
-        let some_new = committed
-            .elements()
-            .iter()
-            .any(|entry| !matches!(entry.offset(), Offset::Offset(_)));
-        let first_start = if some_new && !self.group_has_commits(consumer)? {
-            Some(self.policy.first_start)
-        } else {
-            None
-        };
-        let mut starts = Vec::new();
-        for entry in list.elements() {
-            let (topic, partition) = (entry.topic(), entry.partition());
-            let (low, high) = consumer.fetch_watermarks(topic, partition, CALL)?;
-            let had = committed.find_partition(topic, partition);
-            let offset = had.as_ref().and_then(|had| match had.offset() {
-                Offset::Offset(offset) => Some(offset),
-                _ => None,
-            });
-            let mark = had.map_or_else(OwnerMark::default, |had| OwnerMark::parse(had.metadata()));
-            let found = Found {
-                committed: offset,
-                mark,
-                low,
-                high,
-            };
-            starts.push(Opening { found, first_start });
-        }
-        Ok(starts)
-    }
-
-    /// Whether the group has committed anything on any partition of its topics.
-    fn group_has_commits(&self, consumer: &BaseConsumer<Self>) -> KafkaResult<bool> {
-        let mut query = TopicPartitionList::new();
-        for topic in self.policy.topics.keys() {
-            let metadata = consumer.fetch_metadata(Some(topic), CALL)?;
-            for topic in metadata.topics() {
-                for partition in topic.partitions() {
-                    query.add_partition(topic.name(), partition.id());
-                }
-            }
-        }
-        let committed = consumer.committed_offsets(query, CALL)?;
-        let any = committed
-            .elements()
-            .iter()
-            .any(|entry| matches!(entry.offset(), Offset::Offset(_)));
-        Ok(any)
-    }
-
-    /// Puts a partition into the books; returns where it starts.
-    fn take_over(&self, topic: &Arc<str>, partition: i32, kind: InputKind, found: &Opening) -> i64 {
-        let Opening { found, first_start } = *found;
-        let metrics = self.metrics.partition(topic, partition);
-        let mark = found.mark.taken_over();
-        let mut intake = self.intake();
-        match begin(found, first_start) {
-            Begin::At(start) => {
-                let owned = intake.assign(topic, partition, kind, start, metrics);
-                owned.deaths = mark.deaths;
-                // Where no message waits, none can be the killer.
-                if mark.deaths >= self.policy.deaths_before_isolation && start < found.high {
-                    owned.isolate_below = start.saturating_add(self.policy.suspects);
-                    tracing::error!(partition = %owned.assignment, offset = start, deaths = mark.deaths, "workers keep dying at this offset; its messages are judged in a child process first");
-                }
-                start
-            }
-            Begin::Lost { from, to } => {
-                let lost = u64::try_from(to - from).unwrap_or(0);
-                self.metrics
-                    .lost_messages
-                    .with_label_values(&[topic])
-                    .inc_by(lost);
-                let (low, high) = (found.low, found.high);
-                if let Some(reason) = &self.policy.accept_loss {
-                    tracing::error!(%topic, partition, committed = from, low, high, lost, %reason, "messages are missing; going on as told");
-                    // The gap has a slot of its own, done when its dead letter is acknowledged.
-                    let forward = from < to;
-                    let first = if forward { from } else { to };
-                    let owned = intake.assign(topic, partition, kind, first, metrics);
-                    let seq = if forward {
-                        owned.ledger.arrive(to - 1, 0)
-                    } else {
-                        None
-                    };
-                    let id = owned.assignment.id;
-                    let slot = seq.map(|seq| (id, seq));
-                    let delivery = self.gaps.delivery(topic, partition, from..to, slot, reason);
-                    self.outbox
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push(delivery);
-                    return to;
-                }
-                tracing::error!(%topic, partition, committed = from, low, high, lost, "the next message to judge is not in the log any more; the partition is stopped. A person must decide: start with --accept-loss REASON to go on at the oldest message");
-                let owned = intake.assign(topic, partition, kind, from, metrics);
-                let id = owned.assignment.id;
-                intake.hold(id, Hold::Stopped, true);
-                to
-            }
-        }
     }
 
     /// After librdkafka assigned: pauses the new partitions and asks for their state.
@@ -288,12 +139,13 @@ impl Context {
         let begun = Instant::now();
         let ids = self.close(list);
         let mut pending = self.pending(&ids);
-        while pending > 0 && !crate::faults::acks_late() {
+        // A commit that is under way must not come after the one below.
+        while (pending > 0 && !crate::faults::acks_late()) || self.is_committing() {
             let left = self.policy.drain.saturating_sub(begun.elapsed());
             let Ok(event) = self.wires.events.recv_timeout(left) else {
                 break;
             };
-            self.intake().apply(event);
+            self.apply(event);
             pending = self.pending(&ids);
         }
         let event = if lost { "lost" } else { "revoke" };
@@ -309,7 +161,7 @@ impl Context {
         });
         // Of a lost assignment the offsets are not ours to commit: it has another owner.
         if !lost && offsets.count() > 0 {
-            self.commit(consumer, &offsets, CommitMode::Sync);
+            self.commit_now(consumer, &offsets);
         }
         self.release(&ids);
     }
@@ -354,41 +206,6 @@ impl Context {
             }
         }
     }
-
-    pub(super) fn commit(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        offsets: &TopicPartitionList,
-        mode: CommitMode,
-    ) {
-        if let Err(error) = consumer.commit(offsets, mode) {
-            self.commit_failed(&error);
-        } else if matches!(mode, CommitMode::Sync) {
-            self.metrics.commits.inc();
-            self.intake().committed(offsets);
-        }
-    }
-
-    /// A failed commit loses nothing: the offsets are committed with the next one, or the messages
-    /// come again.
-    fn commit_failed(&self, error: &KafkaError) {
-        let code = error.rdkafka_error_code();
-        if code == Some(RDKafkaErrorCode::NoOffset) {
-            return;
-        }
-        let kind = code.map_or_else(|| "other".to_owned(), |code| format!("{code:?}"));
-        self.metrics
-            .commit_failures
-            .with_label_values(&[&kind])
-            .inc();
-        tracing::warn!(%error, "a commit failed; the offsets are committed with the next one");
-    }
-}
-
-/// What the broker says about a partition, and where its group may begin.
-struct Opening {
-    found: Found,
-    first_start: Option<FirstStart>,
 }
 
 impl ClientContext for Context {
@@ -427,20 +244,10 @@ impl ConsumerContext for Context {
             }
         }
     }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        match result {
-            Ok(()) => {
-                self.metrics.commits.inc();
-                self.intake().committed(offsets);
-            }
-            Err(error) => self.commit_failed(&error),
-        }
-    }
 }
 
 /// `topic[0], topic[3]`, for log lines.
-fn names(list: &TopicPartitionList) -> String {
+pub(super) fn names(list: &TopicPartitionList) -> String {
     let names: Vec<String> = list
         .elements()
         .iter()

@@ -1,7 +1,8 @@
 //! What the whole worker costs a message, on a real Kafka broker: CPU time of its process by
 //! `/proc`, at several shares of flagged messages, beside librdkafka alone reading the same topic.
 //!
-//! `make bench` runs it. Arguments: thousands of messages of a run [default: 1000].
+//! `make bench` runs it. Arguments, all optional: thousands of messages of a run [1000], then the
+//! percentages of flagged messages to measure [0 1 5 100]; with percentages, latency is left out.
 
 #![allow(
     clippy::unwrap_used,
@@ -41,9 +42,15 @@ const CLEAN: [&str; 4] = [
 const FLAGGED: &str = "i know where you live and i will find you after school tomorrow";
 
 fn main() {
-    // `cargo bench` passes `--bench`; a plain number is ours.
-    let thousands = std::env::args().find_map(|argument| argument.parse().ok());
-    let messages: u64 = thousands.unwrap_or(1_000) * 1_000;
+    // `cargo bench` passes `--bench`; plain numbers are ours.
+    let mut numbers = std::env::args().filter_map(|argument| argument.parse::<u64>().ok());
+    let messages = numbers.next().unwrap_or(1_000) * 1_000;
+    let asked: Vec<u64> = numbers.collect();
+    let shares = if asked.is_empty() {
+        vec![0, 1, 5, 100]
+    } else {
+        asked.clone()
+    };
     let cluster = Cluster::shared();
     println!("machine: {}", machine());
     println!(
@@ -53,15 +60,13 @@ fn main() {
     println!(
         "flagged  librdkafka alone  worker           messages/s  resident  end to end p50, p99"
     );
-    for (share, count) in [
-        (0, messages),
-        (1, messages),
-        (5, messages),
-        (100, messages / 4),
-    ] {
+    for share in shares {
+        let count = if share == 100 { messages / 4 } else { messages };
         run(cluster, share, count);
     }
-    latency(cluster);
+    if asked.is_empty() {
+        latency(cluster);
+    }
 }
 
 fn run(cluster: &Cluster, share: u64, count: u64) {
