@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use clap::Args as ClapArgs;
 use dmwatch_core::document::{Fault, FaultSeverity, render};
+use dmwatch_core::message::Millis;
 use dmwatch_core::rules::Ruleset;
 
 use super::Global;
@@ -54,7 +55,8 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
         }
     }
     if args.online {
-        let found = online::check(&settings);
+        let window = ruleset.as_ref().map(Ruleset::longest_window);
+        let found = online::check(&settings, window.unwrap_or(Millis(0)));
         show(&found.faults, color)?;
         for line in &found.good {
             writeln!(out, "{line}")?;
@@ -79,8 +81,8 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Everything that is wrong, as `dmwatch check --online` says it.
-pub fn require_online(settings: &Settings) -> Result<(), Failure> {
-    let found = online::check(settings);
+pub fn require_online(settings: &Settings, ruleset: &Ruleset) -> Result<(), Failure> {
+    let found = online::check(settings, ruleset.longest_window());
     let failed = count(&found.faults);
     if failed == 0 {
         show(&found.faults, super::color())?;

@@ -42,7 +42,7 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let (settings, explained) = global.explained(Needs::ALL)?;
     logging::init(settings.log).map_err(failed)?;
     let ruleset = Arc::new(rules(&settings)?);
-    super::check::require_online(&settings)?;
+    super::check::require_online(&settings, &ruleset)?;
 
     let metrics = Arc::new(Metrics::new().map_err(failed)?);
     metrics.set_settings(&explained.hash());
@@ -177,7 +177,7 @@ fn stopped(error: StreamError) -> Failure {
     let kind = match error {
         StreamError::Fatal { .. } | StreamError::Start { .. } => Kind::Unavailable,
         StreamError::TooManyDeadLetters { .. } => Kind::BadData,
-        StreamError::ReferenceTooLarge { .. } => Kind::BadSettings,
+        StreamError::ReferenceTooLarge { .. } | StreamError::Session => Kind::BadSettings,
         StreamError::Isolation(_) | StreamError::Thread(_) => Kind::Failed,
     };
     Failure::new(kind, error.to_string())

@@ -237,7 +237,10 @@ impl Broker {
                 let new = |name| {
                     let topic = NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(-1));
                     if name == settings.topics.state {
-                        topic.set("cleanup.policy", "compact")
+                        // A day: no window of the starter rules is longer.
+                        topic
+                            .set("cleanup.policy", "compact,delete")
+                            .set("retention.ms", "86400000")
                     } else {
                         topic
                     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::admin::{AdminClient, AdminOptions, OwnedResourceSpecifier, ResourceSpecifier};
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext};
@@ -42,6 +42,13 @@ impl ProbeError {
     #[must_use]
     pub const fn is_settings(&self) -> bool {
         !matches!(self, ProbeError::Unreachable(_))
+    }
+
+    fn from_error(error: &KafkaError) -> Self {
+        match error.rdkafka_error_code() {
+            Some(code) => ProbeError::from_event(code, &error.to_string()),
+            None => ProbeError::Unreachable(error.to_string()),
+        }
     }
 
     fn from_event(code: RDKafkaErrorCode, reason: &str) -> Self {
@@ -99,6 +106,9 @@ impl ProducerContext for Events {
 
     fn delivery(&self, _result: &DeliveryResult<'_>, (): Self::DeliveryOpaque) {}
 }
+
+/// Names and values of a configuration.
+pub type Config = BTreeMap<String, String>;
 
 /// A topic, as the brokers describe it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -180,33 +190,51 @@ impl Probe {
     ///
     /// # Errors
     /// Why no broker tells.
-    pub fn topic_configs(
+    pub fn topic_configs(&self, topics: &[&str]) -> Result<BTreeMap<String, Config>, ProbeError> {
+        let resources = topics.iter().map(|topic| ResourceSpecifier::Topic(topic));
+        let resources: Vec<ResourceSpecifier<'_>> = resources.collect();
+        let described = self.describe(&resources)?.into_iter();
+        let topics = described.filter_map(|(resource, config)| match resource {
+            OwnedResourceSpecifier::Topic(name) => Some((name, config)),
+            _ => None,
+        });
+        Ok(topics.collect())
+    }
+
+    /// The configuration of each broker. One whose configuration may not be read is left out.
+    ///
+    /// # Errors
+    /// Why no broker tells.
+    pub fn broker_configs(&self) -> Result<Vec<Config>, ProbeError> {
+        let metadata = self.client.client().fetch_metadata(None, ATTEMPT);
+        let metadata = metadata.map_err(|error| ProbeError::from_error(&error))?;
+        let mut configs = Vec::new();
+        // Each broker has to be asked for its own, in a request of its own.
+        for broker in metadata.brokers() {
+            let described = self.describe(&[ResourceSpecifier::Broker(broker.id())])?;
+            configs.extend(described.into_iter().map(|(_, config)| config));
+        }
+        Ok(configs)
+    }
+
+    fn describe(
         &self,
-        topics: &[&str],
-    ) -> Result<BTreeMap<String, BTreeMap<String, String>>, ProbeError> {
-        let resources: Vec<ResourceSpecifier<'_>> = topics
-            .iter()
-            .map(|topic| ResourceSpecifier::Topic(topic))
-            .collect();
+        resources: &[ResourceSpecifier<'_>],
+    ) -> Result<Vec<(OwnedResourceSpecifier, Config)>, ProbeError> {
         let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(10)));
         let admin: AdminClient<_> =
             AdminClient::from_config_and_context(&self.config, Events::default())
                 .map_err(|error| ProbeError::Settings(error.to_string()))?;
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let runtime = runtime.map_err(|error| ProbeError::Unreachable(error.to_string()))?;
-        let described = runtime.block_on(admin.describe_configs(&resources, &options));
-        let described = described.map_err(|error| match error.rdkafka_error_code() {
-            Some(code) => ProbeError::from_event(code, &error.to_string()),
-            None => ProbeError::Unreachable(error.to_string()),
-        })?;
-        let mut configs = BTreeMap::new();
-        for resource in described.into_iter().flatten() {
-            if let rdkafka::admin::OwnedResourceSpecifier::Topic(name) = resource.specifier {
-                let entries = resource.entries.into_iter();
-                let entries = entries.filter_map(|entry| Some((entry.name, entry.value?)));
-                configs.insert(name, entries.collect());
-            }
-        }
-        Ok(configs)
+        let described = runtime.block_on(admin.describe_configs(resources, &options));
+        let described = described.map_err(|error| ProbeError::from_error(&error))?;
+        let readable = described.into_iter().flatten();
+        let configs = readable.map(|resource| {
+            let entries = resource.entries.into_iter();
+            let entries = entries.filter_map(|entry| Some((entry.name, entry.value?)));
+            (resource.specifier, entries.collect())
+        });
+        Ok(configs.collect())
     }
 }

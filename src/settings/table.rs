@@ -310,7 +310,7 @@ pub const SETTINGS: &[Setting] = &[
         "topics.state",
         Text,
         Default("dmwatch.state"),
-        "Topic of conversation state. Compacted, with at least as many partitions as each input topic.",
+        "Topic of conversation state, with at least as many partitions as each input topic. Entries leave it by retention only: `cleanup.policy=compact,delete`, and `retention.ms` an hour above the longest `within` of a rule.",
     ),
     setting(
         "input.fields.<field>",

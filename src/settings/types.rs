@@ -162,7 +162,7 @@ pub struct Topics {
     pub review_prefix: String,
     /// Dead letters.
     pub dead_letter: String,
-    /// Conversation state (compacted).
+    /// Conversation state (compacted, with a retention).
     pub state: String,
 }
 

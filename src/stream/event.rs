@@ -73,6 +73,13 @@ pub enum StreamError {
         /// Why the last one was undecodable.
         reason: &'static str,
     },
+    /// The group takes no member with this session time-out.
+    #[error(
+        "the broker refuses the session time-out, so the worker cannot join its group; set \
+         session.timeout.ms in kafka.consumer_properties to a value between the broker's \
+         group.min.session.timeout.ms and group.max.session.timeout.ms"
+    )]
+    Session,
     /// A record that even as a reference is larger than the broker takes.
     #[error(
         "{topic}: the broker refuses a reference of {bytes} bytes as too large; raise the topic's max.message.bytes"

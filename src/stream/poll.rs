@@ -305,6 +305,10 @@ impl Poll {
             KafkaError::MessageConsumption(
                 RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
             ) => self.find_lost_ranges(),
+            // librdkafka would ask again for ever.
+            KafkaError::MessageConsumption(RDKafkaErrorCode::InvalidSessionTimeout) => {
+                self.context().intake().failure = Some(StreamError::Session);
+            }
             KafkaError::PartitionEOF(_) => {}
             _ => super::client_error("consumer", error, "while polling"),
         }

@@ -1,4 +1,5 @@
-//! `dmwatch.state`: what conversations are judged by, kept in a compacted topic.
+//! `dmwatch.state`: what conversations are judged by, kept in a topic that is compacted and has a
+//! retention: nothing deletes an entry that no window reaches any more but that.
 //!
 //! Each entry is written once, under a key of its own, to the partition number of its input, and
 //! never changes. A worker that is assigned a partition reads that partition of the topic to its

@@ -3,12 +3,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use dmwatch::seal::{PrivateKey, Purpose, key_file};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
 
 use crate::support::cluster::{Cluster, Options, PASSWORD, USER, unique};
 use crate::support::ended::Ended;
-use crate::support::guard;
+use crate::support::{guard, wait};
 
 /// A folder with a settings file, keys and one rule.
 struct Place {
@@ -69,6 +72,20 @@ rules:
     tests:
       match: [\"buy cheap coins now\"]
       no_match: [\"nice coins\"]
+";
+
+/// One more rule, with a window of two hours.
+const RATE: &str = "  - id: spam.links
+    title: Many links
+    status: stable
+    severity: low
+    when: {rate: {of: {phrases: [look here]}, at_least: 5, within: 2h}}
+    route: {queue: spam, due: 1d}
+    tests:
+      no_match: [look here]
+      conversations:
+        - turns: [{from: a, text: look here, after: 10s, times: 6}]
+          fires_at: 5
 ";
 
 fn loopback() -> &'static str {
@@ -183,6 +200,7 @@ fn topics_are_checked_against_their_use() {
         arguments.extend(["check", "--online"]);
         place.run(&arguments)
     };
+    let making = "--config cleanup.policy=compact,delete --config retention.ms=3600000";
     let missing = |topic: &str| format!("topic `{topic}` does not exist");
     let review = |region: &str| format!("{prefix}.{region}");
     let all = [
@@ -196,7 +214,7 @@ fn topics_are_checked_against_their_use() {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     check()
         .expect(69, &words)
-        .expect(69, &["flag --set topics.state", "error: 5 faults"]);
+        .expect(69, &["flag --set topics.state", making, "error: 5 faults"]);
 
     cluster.create_topic(&messages, 3, &[]);
     cluster.create_topic(&state, 2, &[]);
@@ -207,7 +225,8 @@ fn topics_are_checked_against_their_use() {
         69,
         &[
             "has 2 partitions: expected at least 3",
-            "cleanup.policy=delete",
+            "cleanup.policy=delete`: expected `compact,delete`",
+            "--add-config cleanup.policy=[compact,delete],retention.ms=3600000",
             "at most 100000 bytes",
             "error: 3 faults",
         ],
@@ -215,22 +234,99 @@ fn topics_are_checked_against_their_use() {
 
     cluster.delete_topic(&state);
     cluster.delete_topic(&dead);
-    let state_settings = [("cleanup.policy", "compact")];
+    let state_settings = |retention| {
+        [
+            ("cleanup.policy", "compact,delete"),
+            ("retention.ms", retention),
+        ]
+    };
     let again = |topic: &str, partitions, settings: &[(&str, &str)]| {
         // A deleted topic is gone a moment later.
-        crate::support::wait::until(
-            "the topic is gone",
-            std::time::Duration::from_secs(30),
-            || check().errors.contains(&missing(topic)),
-        );
+        wait::until("the topic is gone", Duration::from_secs(30), || {
+            check().errors.contains(&missing(topic))
+        });
         cluster.create_topic(topic, partitions, settings);
     };
-    again(&state, 3, &state_settings);
+    again(&state, 3, &state_settings("3600000"));
     again(&dead, 1, &[]);
     let found = format!("topic {state}: 3 partitions");
     let ended = check();
     ended.expect(0, &["brokers: reached", &found]);
     assert_eq!(ended.errors, "");
+
+    // The state topic must neither grow for ever nor forget too early.
+    let alter = |settings: &[(&str, &str)], code: i32, words: &[&str]| {
+        cluster.alter_topic(&state, settings);
+        let words = [words, &["flag --set topics.state"]].concat();
+        // The change takes a moment.
+        let said = |ended: &Ended| words.iter().all(|word| ended.errors.contains(word));
+        wait::within(Duration::from_secs(20), || said(&check()));
+        check().expect(code, &words);
+    };
+    let grows = ["warning", "state-grows", "it grows for ever"];
+    alter(&[("cleanup.policy", "compact")], 0, &grows);
+    alter(&state_settings("-1"), 0, &grows);
+    let early = [
+        "warning",
+        "`retention.ms=3599999`: expected at least 3600000",
+    ];
+    alter(&state_settings("3599999"), 0, &early);
+    place.write("rules/spam.yaml", &format!("{RULES}{RATE}"));
+    let lost = ["error", "state-retention", "expected at least 10800000"];
+    alter(&state_settings("7199999"), 69, &lost);
+}
+
+#[test]
+fn a_session_that_the_broker_refuses_is_found() {
+    let cluster = Cluster::shared();
+    let kafka = |session| {
+        format!(
+            "{{bootstrap_servers: [\"{}\"], consumer_properties: {{session.timeout.ms: {session}}}}}",
+            cluster.bootstrap()
+        )
+    };
+    // Kafka's own longest is half an hour.
+    let place = Place::new("check-session", &kafka(1_800_001));
+    for command in [&["check", "--online"][..], &["worker"]] {
+        place.run(command).expect(
+            78,
+            &[
+                "error[session-timeout]",
+                "settings.yaml:1:",
+                "`session.timeout.ms` is 1800001: the brokers take ",
+                " to 1800000",
+                "{session.timeout.ms: 1800000}",
+                "group.max.session.timeout.ms",
+            ],
+        );
+    }
+    let short = [
+        "`session.timeout.ms` is 500:",
+        "group.min.session.timeout.ms",
+    ];
+    let set = "kafka.consumer_properties={session.timeout.ms: 500, heartbeat.interval.ms: 100}";
+    let drain = "stream.drain_timeout=200ms";
+    let sets = ["--set", set, "--set", drain, "check", "--online"];
+    place.run(&sets).expect(78, &short);
+    // What is left are topics that are not there.
+    let good = "kafka.consumer_properties={session.timeout.ms: 1800000}";
+    let ended = place.run(&["--set", good, "check", "--online"]);
+    ended.expect(69, &["missing-topic"]);
+    assert!(!ended.errors.contains("session"), "{}", ended.errors);
+}
+
+/// Who may not read the broker's settings is told what was not checked.
+#[test]
+fn a_session_that_cannot_be_checked_is_said() {
+    let mock: MockCluster<'_, DefaultProducerContext> = MockCluster::new(1).unwrap();
+    let kafka = format!("{{bootstrap_servers: [\"{}\"]}}", mock.bootstrap_servers());
+    let place = Place::new("check-blind", &kafka);
+    let words = [
+        "warning[session-timeout]",
+        "the session time-out was not checked",
+        "that 15000 ms lies within",
+    ];
+    place.run(&["check", "--online"]).expect(69, &words);
 }
 
 /// One broker with TLS serves all of these: it takes seconds to start.

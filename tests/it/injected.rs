@@ -10,7 +10,7 @@ use crate::support::cluster::Cluster;
 use crate::support::generate::Mix;
 use crate::support::scenario::Scenario;
 use crate::support::site::Plan;
-use crate::support::worker::Worker;
+use crate::support::worker::{Start, Worker};
 
 type Mock = MockCluster<'static, DefaultProducerContext>;
 
@@ -81,4 +81,20 @@ fn slow_brokers_are_waited_for() {
     let report = scenario.settle(&[&worker]);
     assert_eq!(report.repeats, 0, "{report}");
     worker.terminate();
+}
+
+/// librdkafka asks again for ever; the worker must not.
+#[test]
+fn a_refused_session_ends_the_worker() {
+    let (mock, cluster) = mock();
+    let scenario = scenario(&cluster, "session");
+    let refusal = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT; 20];
+    mock.request_errors(RDKafkaApiKey::JoinGroup, &refusal);
+    let mut worker = Worker::spawn(&scenario.site, &Start::default());
+    let (code, errors) = worker.wait_failure(Duration::from_secs(60));
+    assert_eq!(code, 78, "{errors}");
+    assert!(
+        errors.contains("the broker refuses the session time-out"),
+        "{errors}"
+    );
 }

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dmwatch_core::document::{Fault, Faults, format_size};
+use dmwatch_core::message::Millis;
 use dmwatch_core::region::UNASSIGNED;
 
 use crate::kafka::RECORD_OVERHEAD;
-use crate::kafka::probe::{Probe, ProbeError, Topic};
+use crate::kafka::probe::{Config, Probe, ProbeError, Topic};
 use crate::settings::Settings;
+
+mod session;
+mod state;
 
 /// How long to wait for a broker.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -23,12 +27,14 @@ pub(super) struct Found {
     pub(super) is_settings: bool,
 }
 
-/// Asks the brokers.
-pub(super) fn check(settings: &Settings) -> Found {
+/// Asks the brokers. `window` is the longest one of any rule.
+pub(super) fn check(settings: &Settings, window: Millis) -> Found {
     let mut checker = Checker {
         settings,
+        window,
         faults: Faults::new(),
         good: Vec::new(),
+        refuses_session: false,
     };
     let error = checker.ask().err();
     if let Some(error) = &error {
@@ -37,7 +43,7 @@ pub(super) fn check(settings: &Settings) -> Found {
     Found {
         faults: checker.faults.into_vec(),
         good: checker.good,
-        is_settings: error.is_some_and(|error| error.is_settings()),
+        is_settings: checker.refuses_session || error.is_some_and(|error| error.is_settings()),
     }
 }
 
@@ -49,8 +55,10 @@ struct Output {
 
 struct Checker<'a> {
     settings: &'a Settings,
+    window: Millis,
     faults: Faults,
     good: Vec<String>,
+    refuses_session: bool,
 }
 
 impl Checker<'_> {
@@ -60,6 +68,7 @@ impl Checker<'_> {
         let servers = self.settings.kafka.bootstrap_servers.join(", ");
         self.good
             .push(format!("brokers: reached through {servers}"));
+        self.session(probe.broker_configs());
 
         let outputs = self.outputs();
         let inputs = self.settings.topics.inputs().map(str::to_owned);
@@ -140,7 +149,9 @@ impl Checker<'_> {
         );
         let more = if topic == self.settings.topics.state {
             let partitions = self.input_partitions(topics).max(1);
-            format!(" --partitions {partitions} --config cleanup.policy=compact")
+            let configs = state::configs(self.window)
+                .map(|(name, value)| format!(" --config {name}={value}"));
+            format!(" --partitions {partitions}{}", configs.concat())
         } else {
             String::new()
         };
@@ -176,11 +187,7 @@ impl Checker<'_> {
         }
     }
 
-    fn configs(
-        &mut self,
-        configs: &BTreeMap<String, BTreeMap<String, String>>,
-        outputs: &[Output],
-    ) {
+    fn configs(&mut self, configs: &BTreeMap<String, Config>, outputs: &[Output]) {
         let needed = self.settings.output.max_bytes + RECORD_OVERHEAD;
         for output in outputs {
             let Some(config) = configs.get(&output.topic) else {
@@ -198,19 +205,8 @@ impl Checker<'_> {
                 )));
             }
         }
-        let state = &self.settings.topics.state;
-        let policy = configs
-            .get(state)
-            .and_then(|config| config.get("cleanup.policy"));
-        if let Some(policy) = policy.filter(|policy| !policy.contains("compact")) {
-            let message = format!(
-                "topic `{state}` has `cleanup.policy={policy}`: expected `compact`, or conversation state is lost when it is old"
-            );
-            let place = self.settings.places.place("topics.state");
-            let fault = Fault::error("state-not-compacted", message, &place);
-            self.faults.push(fault.help(format!(
-                "`kafka-configs.sh --alter --topic {state} --add-config cleanup.policy=compact`"
-            )));
+        if let Some(config) = configs.get(&self.settings.topics.state) {
+            self.state_config(config);
         }
         let inputs = self.settings.topics.inputs();
         let most = inputs.filter_map(|topic| limit(configs.get(topic)?)).max();
@@ -261,6 +257,6 @@ impl Checker<'_> {
     }
 }
 
-fn limit(config: &BTreeMap<String, String>) -> Option<u64> {
+fn limit(config: &Config) -> Option<u64> {
     config.get("max.message.bytes")?.parse().ok()
 }

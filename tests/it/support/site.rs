@@ -59,11 +59,15 @@ impl<'a> Site<'a> {
             group: base,
             folder: guard::folder("site"),
         };
-        let compacted = [("cleanup.policy", "compact")];
+        // Longer than any window of the tests' rules.
+        let kept = [
+            ("cleanup.policy", "compact,delete"),
+            ("retention.ms", "86400000"),
+        ];
         let mut topics = vec![
             (site.messages.clone(), partitions, plan.input),
             (site.reports.clone(), 1, plan.input),
-            (site.state.clone(), partitions, &compacted[..]),
+            (site.state.clone(), partitions, &kept[..]),
             (site.dead_letter.clone(), 1, plan.output),
         ];
         topics.extend(site.review_topics().map(|topic| (topic, 2, plan.output)));
