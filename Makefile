@@ -2,7 +2,7 @@
 # machine. DMWATCH_CACHE (default ~/.cache/dmwatch) is where downloads are kept.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint bench faults clean
+.PHONY: help setup build demo test lint bench faults soak clean
 
 help: ## Lists the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -31,6 +31,10 @@ bench: ## Benchmarks in CPU time: the parts, then the whole worker on a real Kaf
 faults: ## Kills workers for a long time (DMWATCH_TEST_ROUNDS=60), the oracle judges
 	@scripts/setup.sh test
 	@scripts/test.sh --test it -- --ignored --nocapture for_long
+
+soak: ## One worker at a steady load beside one that dies (SOAK_MINUTES=60): nothing lost, no growth
+	@scripts/setup.sh test
+	@scripts/test.sh --test it -- --ignored --nocapture soak::
 
 clean: ## Removes what was built, keeps the downloads
 	cargo clean

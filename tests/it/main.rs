@@ -26,5 +26,6 @@ mod rebalance;
 mod retention;
 mod security;
 mod seeded;
+mod soak;
 mod state;
 mod support;

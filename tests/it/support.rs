@@ -14,5 +14,6 @@ pub mod random;
 pub mod scenario;
 pub mod schema;
 pub mod site;
+pub mod usage;
 pub mod wait;
 pub mod worker;

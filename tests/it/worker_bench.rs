@@ -29,6 +29,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use support::cluster::Cluster;
 use support::random::Random;
 use support::site::{Plan, Site};
+use support::usage;
 use support::worker::{Start, Worker};
 
 const PARTITIONS: i32 = 8;
@@ -81,7 +82,7 @@ fn run(cluster: &Cluster, share: u64, count: u64) {
     println!(
         "{share:>5} %  {alone:>10.2} us CPU  {cpu:>6.2} us CPU  {:>12.0}  {:>5} MB",
         count as f64 / wall.as_secs_f64(),
-        resident(worker.id()) / 1_000_000,
+        usage::memory(worker.id(), "VmHWM") / 1_000_000,
     );
     worker.terminate();
 }
@@ -196,14 +197,6 @@ fn cpu(id: u32) -> Duration {
         .map(|field| field.parse::<u64>().expect("a number"))
         .sum();
     Duration::from_millis(ticks * 10)
-}
-
-/// Peak resident memory, in bytes.
-fn resident(id: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("a running process");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    kilobytes.expect("VmHWM").parse::<u64>().expect("a number") * 1024
 }
 
 /// Upper bound of the bucket that holds a quantile.

@@ -101,6 +101,25 @@ impl<'a> Scenario<'a> {
         end - committed
     }
 
+    /// Waits until everything is committed, judges it, and deletes it from the brokers, so that a
+    /// long test need not keep and judge all at once. Conversation state stays.
+    pub fn close_chapter(&mut self, workers: &[&Worker]) -> Report {
+        self.wait_done();
+        let report = self.judge();
+        report.assert_faultless();
+        leaks::assert_none(&self.site, workers);
+        let site = &self.site;
+        let judged = [site.messages.clone(), site.dead_letter.clone()];
+        for topic in site.review_topics().chain(judged) {
+            for (partition, (_, end)) in site.cluster.watermarks(&topic) {
+                site.cluster.delete_records(&topic, partition, end);
+            }
+        }
+        self.planned.clear();
+        self.deleted.clear();
+        report
+    }
+
     /// Fresh messages must still flow; then everything is committed, nothing is lost, invented or
     /// changed, and no text got out.
     pub fn settle(&mut self, workers: &[&Worker]) -> Report {
