@@ -22,6 +22,7 @@ mod judge;
 mod kit;
 mod poison;
 mod privacy;
+mod readme;
 mod rebalance;
 mod retention;
 mod security;

@@ -55,24 +55,32 @@ impl Worker {
 
     /// Starts a worker without waiting for anything.
     pub fn spawn(site: &Site<'_>, start: &Start<'_>) -> Self {
+        Self::launch(&site.folder, |listen| {
+            let mut command = dmwatch();
+            command
+                .arg("worker")
+                .arg("--config")
+                .arg(site.settings_file())
+                .args(["--set", &format!("http.listen={listen}")]);
+            for setting in &start.sets {
+                command.args(["--set", setting]);
+            }
+            command.args(&start.arguments);
+            if let Some(fault) = start.fault {
+                command.env("DMWATCH_FAULT", fault);
+            }
+            command
+        })
+    }
+
+    /// Starts a worker by a command that is told where to listen.
+    pub fn launch(folder: &Path, command: impl FnOnce(&str) -> Command) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let port = ports::free();
-        let mut command = dmwatch();
-        command
-            .arg("worker")
-            .arg("--config")
-            .arg(site.settings_file())
-            .args(["--set", &format!("http.listen=127.0.0.1:{port}")]);
-        for setting in &start.sets {
-            command.args(["--set", setting]);
-        }
-        command.args(&start.arguments);
-        if let Some(fault) = start.fault {
-            command.env("DMWATCH_FAULT", fault);
-        }
         let name = format!("worker-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let command = command(&format!("127.0.0.1:{port}"));
         Self {
-            process: Process::start(&name, &site.folder, command),
+            process: Process::start(&name, folder, command),
             port,
         }
     }
