@@ -24,6 +24,7 @@ mod poison;
 mod privacy;
 mod readme;
 mod rebalance;
+mod reports;
 mod retention;
 mod security;
 mod seeded;

@@ -5,6 +5,7 @@
 //! whether any text got out.
 
 mod odd;
+mod report;
 
 use std::collections::HashMap;
 
@@ -46,12 +47,16 @@ pub struct Flag {
     pub text: String,
     /// Whether the text may be missing: too large for the output, or no region to seal it for.
     pub text_may_be_absent: bool,
+    /// Id of the report that it is, if a user asked for it.
+    pub report: Option<String>,
 }
 
 /// A record to write, and what must become of it.
 #[derive(Clone, Debug)]
 pub struct Planned {
     pub input: Input,
+    /// Whether it goes to the topic of users' reports.
+    pub is_report: bool,
     pub expected: Expected,
 }
 
@@ -164,6 +169,8 @@ pub struct Mix {
     pub insisting: u32,
     /// Number of conversations that the messages spread over.
     pub conversations: u64,
+    /// Users' reports for each hundred messages.
+    pub reports: usize,
     /// Whether some messages belong to no region, or to one that may not scan.
     pub odd_regions: bool,
 }
@@ -175,6 +182,7 @@ impl Default for Mix {
             flagged: 30,
             insisting: 10,
             conversations: 200,
+            reports: 1,
             odd_regions: true,
         }
     }
@@ -321,6 +329,7 @@ impl Generator {
                 rules: line.rules.to_vec(),
                 text,
                 text_may_be_absent: pair.owner == "unassigned",
+                report: None,
             }),
         };
         Planned {
@@ -329,6 +338,7 @@ impl Generator {
                 value: Some(value.to_string().into_bytes()),
                 ..Input::default()
             },
+            is_report: false,
             expected,
         }
     }

@@ -47,9 +47,11 @@ pub struct Item {
     /// Ids of the rules in its reasons, sorted.
     pub rules: Vec<String>,
     pub evidence: Evidence,
+    /// Id of the report that it is, if a user asked for it.
+    pub report: Option<String>,
 }
 
-/// What an item says of the message's text.
+/// What an item says of the words: the message's text, or everything that a report holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Evidence {
     /// Sealed, and opened with the region's private key.
@@ -101,6 +103,8 @@ pub struct Report {
     pub faults: Vec<Fault>,
     /// Distinct messages that came out flagged.
     pub flagged: usize,
+    /// Distinct reports that came out.
+    pub reported: usize,
     /// Distinct records that came out as dead letters.
     pub dead_lettered: usize,
     /// Deliveries beyond the first: allowed, and counted.
@@ -125,9 +129,10 @@ impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             out,
-            "{} faults; {} flagged, {} dead-lettered, {} repeats",
+            "{} faults; {} flagged, {} reported, {} dead-lettered, {} repeats",
             self.faults.len(),
             self.flagged,
+            self.reported,
             self.dead_lettered,
             self.repeats,
         )?;

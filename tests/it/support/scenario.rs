@@ -42,22 +42,28 @@ impl<'a> Scenario<'a> {
         }
     }
 
-    /// Writes that many fresh messages.
+    /// Writes that many fresh messages, and reports beside them.
     pub fn feed(&mut self, count: usize) {
-        let messages = self.generator.take(count);
-        self.feed_planned(messages);
+        let fresh = self.fresh(count);
+        self.feed_planned(fresh);
     }
 
-    /// Writes that many fresh messages while something else happens.
+    fn fresh(&mut self, count: usize) -> Vec<Planned> {
+        let mut fresh = self.generator.take(count);
+        fresh.extend(self.generator.reports(count));
+        fresh
+    }
+
+    /// The same while something else happens.
     pub fn feed_during(&mut self, count: usize, happens: impl FnOnce(&mut Random)) {
-        let messages = self.generator.take(count);
+        let fresh = self.fresh(count);
         let site = &self.site;
         std::thread::scope(|scope| {
-            let feeding = scope.spawn(|| site.produce(&messages));
+            let feeding = scope.spawn(|| site.produce(&fresh));
             happens(&mut self.random);
             feeding.join().expect("kcat writes everything");
         });
-        self.planned.extend(messages);
+        self.planned.extend(fresh);
     }
 
     /// Writes these records.
@@ -74,8 +80,9 @@ impl<'a> Scenario<'a> {
     /// Waits until the group has committed everything.
     pub fn wait_done(&self) {
         let site = &self.site;
-        site.cluster
-            .wait_no_lag(&site.group, &site.messages, SETTLE_LIMIT);
+        for (topic, _) in site.inputs() {
+            site.cluster.wait_no_lag(&site.group, topic, SETTLE_LIMIT);
+        }
     }
 
     /// The oracle's judgement on the topics as they are now.
@@ -85,7 +92,7 @@ impl<'a> Scenario<'a> {
         oracle::judge(&read)
     }
 
-    /// Deletes all records of a partition of the input, as retention does. Those before the group's
+    /// Deletes all records of a partition of the messages, as retention does. Those before the group's
     /// committed offset must have come out; the others are gone, and how many they are is returned.
     pub fn expire(&mut self, partition: i32) -> i64 {
         let site = &self.site;
@@ -93,7 +100,10 @@ impl<'a> Scenario<'a> {
         let committed = committed.get(&partition).copied().unwrap_or(0);
         let read = oracle::read(site, &self.planned);
         let judged = read.arrived.into_iter().filter(|record| {
-            record.source.partition == partition && record.source.offset < committed
+            let source = &record.source;
+            source.topic == site.messages
+                && source.partition == partition
+                && source.offset < committed
         });
         self.deleted.extend(judged);
         let (_, end) = site.cluster.watermarks(&site.messages)[&partition];

@@ -102,10 +102,20 @@ impl<'a> Site<'a> {
         self.review_topics().chain(others).collect()
     }
 
-    /// Writes planned messages to the input topic through kcat.
+    /// Writes planned messages, then reports, each in order, to their topics through kcat.
     pub fn produce(&self, planned: &[Planned]) {
-        let inputs: Vec<_> = planned.iter().map(|record| record.input.clone()).collect();
-        foreign::produce(self.cluster.bootstrap(), &self.messages, &inputs);
+        for (topic, is_report) in self.inputs() {
+            let of_topic = planned
+                .iter()
+                .filter(|record| record.is_report == is_report);
+            let inputs: Vec<_> = of_topic.map(|record| record.input.clone()).collect();
+            foreign::produce(self.cluster.bootstrap(), topic, &inputs);
+        }
+    }
+
+    /// The topics that dmwatch reads, and whether they carry reports.
+    pub fn inputs(&self) -> [(&str, bool); 2] {
+        [(&self.messages, false), (&self.reports, true)]
     }
 
     /// Takes the review topics away, with what is in them: no item can be delivered from now on.

@@ -56,7 +56,11 @@ fn judge_record(
         Expected::Flagged(flag) => {
             let differences = items.iter().filter_map(|item| item_difference(flag, item));
             differences.for_each(|what| fault(Fault::Changed(source.clone(), what)));
-            report.flagged += usize::from(wanted > 0);
+            let came_out = match flag.report {
+                Some(_) => &mut report.reported,
+                None => &mut report.flagged,
+            };
+            *came_out += usize::from(wanted > 0);
         }
         Expected::DeadLettered { reason } => {
             let content = Content {
@@ -88,6 +92,9 @@ fn item_difference(flag: &Flag, item: &Item) -> Option<&'static str> {
     }
     if item.rules != flag.rules {
         return Some("rules");
+    }
+    if item.report != flag.report {
+        return Some("report");
     }
     match &item.evidence {
         Evidence::Text(text) if *text != flag.text => Some("text"),

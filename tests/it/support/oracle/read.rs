@@ -54,31 +54,38 @@ fn dead_letters(site: &Site<'_>) -> impl Iterator<Item = DeadLetter> {
         .map(move |record| dead_letter(&record, &mut opener))
 }
 
-/// The input topic as the broker has it, each record with its expectation. What was never planned is
-/// a fault of the test.
+/// The input topics as the broker has them, each record with its expectation. What was never planned
+/// is a fault of the test.
 fn arrived(site: &Site<'_>, planned: &[Planned]) -> Vec<Arrived> {
     let expectations: HashMap<_, &Expected> = planned
         .iter()
-        .map(|record| ((&record.input.key, &record.input.value), &record.expected))
-        .collect();
-    let records = foreign::read(site.cluster.bootstrap(), &site.messages);
-    records
-        .into_iter()
-        .map(|record| Arrived {
-            expected: expectations
-                .get(&(&record.key, &record.value))
-                .unwrap_or_else(|| panic!("an input record that no test planned: {record:?}"))
-                .to_owned()
-                .clone(),
-            source: Source {
-                topic: site.messages.clone(),
-                partition: record.partition,
-                offset: record.offset,
-            },
-            key: record.key,
-            value: record.value,
+        .map(|record| {
+            let input = &record.input;
+            (
+                (record.is_report, &input.key, &input.value),
+                &record.expected,
+            )
         })
-        .collect()
+        .collect();
+    let mut arrived = Vec::new();
+    for (topic, is_report) in site.inputs() {
+        for record in foreign::read(site.cluster.bootstrap(), topic) {
+            let expected = expectations
+                .get(&(is_report, &record.key, &record.value))
+                .unwrap_or_else(|| panic!("an input record that no test planned: {record:?}"));
+            arrived.push(Arrived {
+                expected: (*expected).clone(),
+                source: Source {
+                    topic: topic.to_owned(),
+                    partition: record.partition,
+                    offset: record.offset,
+                },
+                key: record.key,
+                value: record.value,
+            });
+        }
+    }
+    arrived
 }
 
 fn item(record: &Record, owner: &str, opener: Option<&mut Opener>) -> Item {
@@ -102,6 +109,13 @@ fn item(record: &Record, owner: &str, opener: Option<&mut Opener>) -> Item {
         record.key.as_deref(),
         Some(text("/conversation_id").as_bytes())
     );
+    let report = value.pointer("/report/report_id").and_then(Value::as_str);
+    let kind = if report.is_some() {
+        Kind::Report
+    } else {
+        Kind::Flag
+    };
+    assert_eq!(record.header("dmwatch-kind"), Some(kind.as_str()));
     let mut rules: Vec<String> = value["reasons"]
         .as_array()
         .expect("reasons")
@@ -120,12 +134,13 @@ fn item(record: &Record, owner: &str, opener: Option<&mut Opener>) -> Item {
         region: owner.to_owned(),
         queue: text("/queue"),
         rules,
-        evidence: evidence(&value["evidence"], &item_id, opener),
+        evidence: evidence(&value["evidence"], kind, &item_id, opener),
+        report: report.map(str::to_owned),
         item_id,
     }
 }
 
-fn evidence(sealed: &Value, item_id: &str, opener: Option<&mut Opener>) -> Evidence {
+fn evidence(sealed: &Value, kind: Kind, item_id: &str, opener: Option<&mut Opener>) -> Evidence {
     let sealed = (!sealed.is_null()).then(|| sealed.to_string());
     let (Some(sealed), Some(opener)) = (sealed, opener) else {
         return Evidence::Absent;
@@ -135,7 +150,7 @@ fn evidence(sealed: &Value, item_id: &str, opener: Option<&mut Opener>) -> Evide
         return Evidence::Absent;
     }
     let subject = Subject {
-        kind: Kind::Flag,
+        kind,
         id: item_id,
         schema: EVIDENCE_VERSION,
     };
@@ -143,8 +158,11 @@ fn evidence(sealed: &Value, item_id: &str, opener: Option<&mut Opener>) -> Evide
         .open(&subject, &envelope)
         .unwrap_or_else(|error| panic!("the evidence of {item_id} does not open: {error}"));
     let evidence = checked("evidence.v1", &opened);
-    let text = evidence["messages"][0]["text"].as_str();
-    Evidence::Text(text.expect("evidence holds the text").to_owned())
+    let messages = evidence["messages"].as_array().expect("messages");
+    let texts = messages.iter().map(|message| &message["text"]);
+    let words = texts.chain([&evidence["reason"], &evidence["note"]]);
+    let words: Vec<&str> = words.filter_map(Value::as_str).collect();
+    Evidence::Text(words.join("\n"))
 }
 
 fn dead_letter(record: &Record, opener: &mut Opener) -> DeadLetter {

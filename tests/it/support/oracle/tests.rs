@@ -22,6 +22,7 @@ fn read(planned: &[Planned]) -> Evidences {
                 queue: flag.queue.into(),
                 rules: flag.rules.iter().map(|rule| (*rule).to_owned()).collect(),
                 evidence: Evidence::Text(flag.text.clone()),
+                report: flag.report.clone(),
             }),
             Expected::DeadLettered { reason } => read.dead_letters.push(DeadLetter {
                 source: source.clone(),
@@ -43,7 +44,9 @@ fn read(planned: &[Planned]) -> Evidences {
 }
 
 fn stream() -> Evidences {
-    let mut planned = Generator::new("oracle", 7, Mix::default()).take(200);
+    let mut generator = Generator::new("oracle", 7, Mix::default());
+    let mut planned = generator.take(200);
+    planned.extend(generator.reports(200));
     planned[13].expected = Expected::DeadLettered {
         reason: "undecodable",
     };
@@ -55,8 +58,9 @@ fn a_faithful_stream_is_faultless() {
     let read = stream();
     let report = judge(&read);
     report.assert_faultless();
-    assert_eq!(report.flagged, read.items.len());
+    assert_eq!(report.flagged + report.reported, read.items.len());
     assert!(report.flagged > 30);
+    assert_eq!(report.reported, 2);
     assert_eq!(report.dead_lettered, 1);
     assert_eq!(report.repeats, 0);
 }
@@ -134,7 +138,7 @@ fn a_flagged_message_that_is_dead_lettered_is_a_fault() {
 
 #[test]
 fn a_changed_part_is_a_fault() {
-    let spoils: [fn(&mut Item); 7] = [
+    let spoils: [fn(&mut Item); 8] = [
         |item| item.message_id.push('x'),
         |item| item.conversation_id.push('x'),
         |item| item.region = "elsewhere".into(),
@@ -142,6 +146,7 @@ fn a_changed_part_is_a_fault() {
         |item| drop(item.rules.pop()),
         |item| item.evidence = Evidence::Text("something else".into()),
         |item| item.evidence = Evidence::Absent,
+        |item| item.report = Some("r-1".into()),
     ];
     for spoil in spoils {
         let faults = faults_after(|read| spoil(&mut read.items[2]));
