@@ -32,6 +32,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 mod fault;
+#[cfg(test)]
+pub(crate) mod mutated;
 mod parse;
 mod read;
 mod render;

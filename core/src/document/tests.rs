@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
+use super::mutated::mutated;
 use super::*;
 
 fn source(text: &str) -> Arc<Source> {
@@ -415,43 +416,12 @@ rules:
     when: {all: [{phrases: ['…']}, {sender: {age_band: [adult]}}]}
 ";
 
-fn mutated() -> impl Strategy<Value = String> {
-    let piece = prop_oneof![
-        Just(":".to_owned()),
-        Just("\n".to_owned()),
-        Just("  ".to_owned()),
-        Just("- ".to_owned()),
-        Just("[".to_owned()),
-        Just("}".to_owned()),
-        Just("\"".to_owned()),
-        Just("&a ".to_owned()),
-        Just("*a".to_owned()),
-        Just("!t ".to_owned()),
-        Just("\u{feff}".to_owned()),
-        Just("\0".to_owned()),
-        Just("|\n".to_owned()),
-        Just("---\n".to_owned()),
-        "\\PC{0,3}",
-    ];
-    prop::collection::vec((any::<prop::sample::Index>(), 0_usize..12, piece), 1..6).prop_map(
-        |edits| {
-            let mut chars: Vec<char> = SAMPLE.chars().collect();
-            for (at, cut, insert) in edits {
-                let at = at.index(chars.len() + 1);
-                let end = (at + cut).min(chars.len());
-                chars.splice(at..end, insert.chars());
-            }
-            chars.into_iter().collect()
-        },
-    )
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     /// Any text: no panic, every place lies in the text on character borders, and rendering works.
     #[test]
-    fn broken_documents_never_panic(text in prop_oneof![mutated(), "\\PC{0,80}"]) {
+    fn broken_documents_never_panic(text in prop_oneof![mutated(SAMPLE, &[]), "\\PC{0,80}"]) {
         let source = source(&text);
         let mut faults = Faults::new();
         let node = parse(&source, &mut faults);
