@@ -12,12 +12,22 @@ fn named() -> Start<'static> {
     Start::default().set("kafka.group_instance_id=worker")
 }
 
+/// Rounds that are judged at once: more would take gigabytes.
+const CHAPTER: usize = 4;
+
 /// SIGKILL at random moments, again and again.
 fn kill_rounds(name: &str, rounds: usize, messages: usize) {
     let mut scenario = Scenario::new(Cluster::shared(), name);
     let mut workers = Vec::new();
-    for _ in 0..rounds {
+    for round in 0..rounds {
         let mut worker = Worker::start_with(&scenario.site, &named());
+        if round > 0 && round % CHAPTER == 0 {
+            let report = scenario.close_chapter(&[&worker]);
+            #[allow(clippy::print_stderr, reason = "a long test says how far it is")]
+            {
+                eprintln!("{round} of {rounds} rounds: {report}");
+            }
+        }
         scenario.feed_during(messages, |random| {
             let longest = Duration::from_millis(1_500);
             std::thread::sleep(random.pause(Duration::ZERO, longest));

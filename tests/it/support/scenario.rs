@@ -119,7 +119,8 @@ impl<'a> Scenario<'a> {
         report.assert_faultless();
         leaks::assert_none(&self.site, workers);
         let site = &self.site;
-        let judged = [site.messages.clone(), site.dead_letter.clone()];
+        let inputs = site.inputs().into_iter().map(|(topic, _)| topic.to_owned());
+        let judged = inputs.chain([site.dead_letter.clone()]);
         for topic in site.review_topics().chain(judged) {
             for (partition, (_, end)) in site.cluster.watermarks(&topic) {
                 site.cluster.delete_records(&topic, partition, end);
