@@ -98,7 +98,9 @@ fn produce_run(bootstrap: &str, topic: &str, run: &[Input]) {
         // The limit is the broker's to set.
         .args(["-X", "message.max.bytes=64000000", "-X", "linger.ms=5"])
         // In order whatever happens to the broker: a conversation's messages keep their order.
-        .args(["-X", "enable.idempotence=true"]);
+        .args(["-X", "enable.idempotence=true"])
+        // As Java's clients do: a conversation stays in its partition whoever writes.
+        .args(["-X", "partitioner=murmur2_random"]);
     if shape.keyed {
         command.arg("-K").arg(text(KEY_END));
     }
