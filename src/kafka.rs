@@ -225,11 +225,11 @@ pub const PROPERTIES: &[Property] = &[
         CONSUMER,
         "a restart moves no partition",
     ),
-    fixed(
+    from(
         "group.id",
-        "dmwatch-reads-without-a-group",
+        |s| Some(s.kafka.group_id.clone()),
         READERS,
-        "librdkafka wants one; nothing is subscribed, stored or committed under it",
+        "librdkafka looks up its coordinator, so it has to be one that the login may read; nothing is subscribed, stored or committed under it",
     ),
     fixed(
         "enable.auto.commit",

@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
-use crate::support::cluster::{Cluster, Options, PASSWORD, USER};
+use crate::support::cluster::{Cluster, Options, PASSWORD, Resource, USER};
+use crate::support::oracle::Fault;
 use crate::support::scenario::Scenario;
 use crate::support::site::Site;
+use crate::support::wait;
 use crate::support::worker::{Start, Worker};
 
 /// A file of the site with that content.
@@ -109,4 +111,94 @@ fn a_missing_topic_or_broker_is_named() {
     fails(site, &start, 69, &["no.such.topic"]);
     let start = Start::default().set("kafka.bootstrap_servers=127.0.0.1:1");
     fails(site, &start, 69, &["127.0.0.1:1"]);
+}
+
+/// Another login: that of the client certificate.
+const READER: &str = "CN=dmwatch";
+
+/// A broker that refuses what nobody allowed. A topic that may not be written is back-pressure until
+/// it may; one that may not be read is named.
+#[test]
+fn what_the_broker_does_not_allow_is_named_and_never_skipped() {
+    let cluster = Cluster::start(&Options {
+        secure: true,
+        properties: Cluster::authorizer(),
+        ..Options::default()
+    });
+    let mut scenario = Scenario::new(&cluster, "access");
+    let site = &scenario.site;
+    let us = format!("{}us", site.review_prefix);
+    let outputs = site.outputs();
+    let written: Vec<Resource<'_>> = outputs
+        .iter()
+        .filter(|topic| **topic != us)
+        .map(|topic| Resource::Topic(topic))
+        .collect();
+    let read = [
+        Resource::Topic(&site.reports),
+        Resource::Topic(&site.state),
+        Resource::Group(&site.group),
+    ];
+    let (messages, us_topic) = (Resource::Topic(&site.messages), Resource::Topic(&us));
+    let both = [USER, READER];
+    cluster.allow(&both, &["Describe", "Read"], &read);
+    cluster.allow(&both, &["Describe", "Write"], &written);
+    cluster.allow(&both, &["Describe"], &[us_topic]);
+    let authority = cluster.secrets().authority.display().to_string();
+    let start = scram(site, &authority, PASSWORD);
+    fails(
+        site,
+        &start,
+        69,
+        &[&site.messages, "described by this login"],
+    );
+
+    cluster.allow(&[USER], &["Describe", "Read"], &[messages]);
+    cluster.allow(&[READER], &["Describe"], &[messages]);
+    let mut worker = Worker::start_with(site, &start);
+    scenario.feed(1_000);
+    let refused = &["kind=\"TopicAuthorizationFailed\""];
+    worker.wait_metric("dmwatch_consumed_messages_total", &[], |count| {
+        count >= 1_000.0
+    });
+    worker.wait_metric("dmwatch_producer_errors_total", refused, |count| {
+        count > 100.0
+    });
+    // Several commits long.
+    std::thread::sleep(Duration::from_secs(1));
+    let site = &scenario.site;
+    let lag = cluster.lag(&site.group, &site.messages);
+    assert!(lag > 800, "committed past undelivered items: lag {lag}");
+    let report = scenario.judge();
+    let only_lost = report
+        .faults
+        .iter()
+        .all(|fault| matches!(fault, Fault::Lost(_)));
+    assert!(only_lost && report.lost() > 100, "{report}");
+    // The other regions do not wait for this one.
+    assert!(report.flagged > 100, "{report}");
+    let errors = worker.errors();
+    let named = errors
+        .lines()
+        .any(|line| line.contains("TopicAuthorizationFailed") && line.contains(&us));
+    assert!(named, "the log does not say what is refused:\n{errors}");
+    assert!(!worker.has_ended());
+
+    cluster.allow(&both, &["Write"], &[Resource::Topic(&us)]);
+    scenario.settle(&[&worker]);
+    worker.terminate();
+
+    // This one may see the messages and not read them: it waits, and is told why.
+    let mut reader = Worker::spawn(&scenario.site, &mutual(&scenario.site));
+    scenario.feed(100);
+    wait::until("the log says why", Duration::from_secs(60), || {
+        reader.errors().contains("Fetch from broker 1 failed")
+            && reader.errors().contains("Topic authorization failed")
+    });
+    let site = &scenario.site;
+    assert_eq!(cluster.lag(&site.group, &site.messages), 100);
+    let messages = Resource::Topic(&site.messages);
+    cluster.allow(&[READER], &["Read"], &[messages]);
+    scenario.settle(&[&worker, &reader]);
+    reader.terminate();
 }

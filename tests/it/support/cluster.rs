@@ -3,6 +3,7 @@
 //! [`Cluster::shared`] is for tests that only need topics of their own; tests that stop, kill or
 //! freeze brokers, or need TLS, start a [`Cluster`] for themselves.
 
+mod access;
 mod admin;
 mod broker;
 mod security;
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
+pub use access::Resource;
 pub use broker::Broker;
 pub use security::{PASSWORD, Secrets, USER};
 

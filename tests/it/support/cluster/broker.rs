@@ -17,7 +17,7 @@ use super::security::{self, Secrets};
 const CLUSTER_ID: &str = "ZG13YXRjaC10ZXN0cy1rMQ";
 
 /// How long a JVM may take to format a folder, or to stop in good order.
-const JVM_LIMIT: Duration = Duration::from_secs(60);
+pub(super) const JVM_LIMIT: Duration = Duration::from_secs(60);
 
 /// A broker, running or not.
 pub struct Broker {
