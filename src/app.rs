@@ -172,6 +172,7 @@ impl Worker {
             policy(settings, options.accept_loss),
             Arc::clone(metrics),
             gaps,
+            Arc::clone(&stop),
         );
         let poll = Poll::new(
             &kafka::client_config(settings, Role::Consumer),

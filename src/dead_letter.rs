@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::canonical::Canonical;
 use crate::headers;
-use crate::record::OutRecord;
+use crate::record::{HeaderPair, OutRecord};
 use crate::seal::{Envelope, Kind, Sealer, Subject};
 use crate::source::Source;
 
@@ -244,29 +244,21 @@ impl DeadLetters {
         }
     }
 
-    fn headers(&self, failed: &Failed<'_>) -> Vec<(&'static str, Vec<u8>)> {
+    fn headers(&self, failed: &Failed<'_>) -> Vec<HeaderPair> {
         let source = &failed.source;
-        let text = |text: &str| text.as_bytes().to_vec();
+        let text = |text: &str| text.as_bytes().to_vec().into();
+        let number = |number: &dyn std::fmt::Display| number.to_string().into_bytes().into();
         vec![
             (headers::DLQ_SOURCE_TOPIC, text(source.topic)),
+            (headers::DLQ_SOURCE_PARTITION, number(&source.partition)),
+            (headers::DLQ_SOURCE_OFFSET, number(&source.offset)),
+            (headers::DLQ_SOURCE_TIMESTAMP, number(&source.at.0)),
+            (headers::DLQ_STAGE, failed.stage.as_str().as_bytes().into()),
             (
-                headers::DLQ_SOURCE_PARTITION,
-                source.partition.to_string().into_bytes(),
+                headers::DLQ_REASON,
+                failed.reason.as_str().as_bytes().into(),
             ),
-            (
-                headers::DLQ_SOURCE_OFFSET,
-                source.offset.to_string().into_bytes(),
-            ),
-            (
-                headers::DLQ_SOURCE_TIMESTAMP,
-                source.at.0.to_string().into_bytes(),
-            ),
-            (headers::DLQ_STAGE, text(failed.stage.as_str())),
-            (headers::DLQ_REASON, text(failed.reason.as_str())),
-            (
-                headers::DLQ_ATTEMPT,
-                source.attempt.to_string().into_bytes(),
-            ),
+            (headers::DLQ_ATTEMPT, number(&source.attempt)),
             (headers::DLQ_WORKER_VERSION, text(&self.worker_version)),
             (headers::DLQ_GROUP, text(&self.group)),
         ]

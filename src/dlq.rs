@@ -29,6 +29,7 @@ use crate::canonical::{hex, sha256};
 use crate::dead_letter::{Form, Letter, LetterError, Reason, Value};
 use crate::headers;
 use crate::kafka::probe::ProbeError;
+use crate::record::HeaderPair;
 
 pub mod replay;
 mod scan;
@@ -322,14 +323,12 @@ fn marker(message: &BorrowedMessage<'_>) -> Option<Identity> {
 }
 
 /// The headers of the marker for a dead letter.
-fn marker_headers(letter: &Letter, position: Position) -> Vec<(&'static str, Vec<u8>)> {
+fn marker_headers(letter: &Letter, position: Position) -> Vec<HeaderPair> {
     let replayed = format!("{}@{position}", letter.source());
+    let attempt = letter.attempt.to_string();
     vec![
-        (headers::DLQ_REPLAYED, replayed.into_bytes()),
-        (
-            headers::DLQ_ATTEMPT,
-            letter.attempt.to_string().into_bytes(),
-        ),
-        (headers::DLQ_GROUP, letter.group.as_bytes().to_vec()),
+        (headers::DLQ_REPLAYED, replayed.into_bytes().into()),
+        (headers::DLQ_ATTEMPT, attempt.into_bytes().into()),
+        (headers::DLQ_GROUP, letter.group.as_bytes().to_vec().into()),
     ]
 }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::canonical::Canonical;
 use crate::headers;
-use crate::record::OutRecord;
+use crate::record::{HeaderPair, OutRecord};
 use crate::seal::{self, Envelope, Sealer, Subject};
 use crate::source::Source;
 
@@ -149,7 +149,7 @@ pub struct BuiltItem {
     /// What was left out.
     pub shed: Shed,
     key: Vec<u8>,
-    headers: Vec<(&'static str, Vec<u8>)>,
+    headers: Vec<HeaderPair>,
 }
 
 impl BuiltItem {
@@ -365,13 +365,16 @@ fn seal_evidence<'s>(
     sealer.seal(&subject, plaintext, &identity).ok()
 }
 
-fn item_headers(input: &Input<'_, '_>, item_id: &ItemId) -> Vec<(&'static str, Vec<u8>)> {
+fn item_headers(input: &Input<'_, '_>, item_id: &ItemId) -> Vec<HeaderPair> {
     let region = input.region.unwrap_or(UNASSIGNED);
     vec![
-        (headers::ITEM_ID, item_id.as_str().as_bytes().to_vec()),
-        (headers::SCHEMA, SCHEMA.as_bytes().to_vec()),
-        (headers::REGION, region.as_bytes().to_vec()),
-        (headers::KIND, input.kind.as_str().as_bytes().to_vec()),
+        (
+            headers::ITEM_ID,
+            item_id.as_str().as_bytes().to_vec().into(),
+        ),
+        (headers::SCHEMA, SCHEMA.as_bytes().into()),
+        (headers::REGION, region.as_bytes().to_vec().into()),
+        (headers::KIND, input.kind.as_str().as_bytes().into()),
     ]
 }
 

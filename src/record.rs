@@ -1,6 +1,24 @@
 //! A record on its way to Kafka.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+
+use rdkafka::message::{Header, OwnedHeaders};
+
+/// A header's name and value.
+pub type HeaderPair = (&'static str, Cow<'static, [u8]>);
+
+/// Headers as librdkafka takes them.
+pub(crate) fn kafka_headers(headers: &[HeaderPair]) -> OwnedHeaders {
+    let mut out = OwnedHeaders::new_with_capacity(headers.len());
+    for (key, value) in headers {
+        out = out.insert(Header {
+            key,
+            value: Some(&**value),
+        });
+    }
+    out
+}
 
 /// What is produced: owned, so that it can be sent again after a failed delivery.
 #[derive(Clone)]
@@ -14,7 +32,7 @@ pub struct OutRecord {
     /// Payload; `None` is a tombstone.
     pub payload: Option<Vec<u8>>,
     /// Headers: names are a closed list, values never hold message text.
-    pub headers: Vec<(&'static str, Vec<u8>)>,
+    pub headers: Vec<HeaderPair>,
     /// Record timestamp in milliseconds since the epoch; `None` lets the producer stamp it.
     pub timestamp: Option<i64>,
 }

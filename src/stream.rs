@@ -14,7 +14,7 @@
 //! - nothing is committed at or past a message that is not done: [`ledger`];
 //! - acks of an older assignment find nothing: [`assignment`];
 //! - a partition waits until its state is restored, and while too much is in flight: [`intake`];
-//! - where a partition begins, and when only a person may go on: [`start`], [`takeover`];
+//! - where a partition begins, and when only a person may go on: [`start`], `takeover`;
 //! - a revoke drains, commits and fences: [`rebalance`];
 //! - a message that kills the worker is found in a child process: [`isolation`];
 //! - a wrong format stops the worker instead of draining the topic: [`poison`].

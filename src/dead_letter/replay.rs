@@ -15,6 +15,7 @@ use rdkafka::message::Headers;
 
 use crate::canonical::{Canonical, sha256};
 use crate::headers;
+use crate::record::HeaderPair;
 use crate::seal::{PrivateKey, PublicKey, decode_base64, encode_base64};
 use crate::source::Source;
 
@@ -135,33 +136,19 @@ pub fn headers_for(
     key: Option<&[u8]>,
     value: Option<&[u8]>,
     signer: &PrivateKey,
-) -> Option<Vec<(&'static str, Vec<u8>)>> {
+) -> Option<Vec<HeaderPair>> {
     let signature = signer.sign(signed(source, key, value).as_bytes())?;
+    let pair = |name, value: String| (name, value.into_bytes().into());
     Some(vec![
-        (
-            headers::REPLAY_SOURCE_TOPIC,
-            source.topic.as_bytes().to_vec(),
-        ),
-        (
+        pair(headers::REPLAY_SOURCE_TOPIC, source.topic.to_owned()),
+        pair(
             headers::REPLAY_SOURCE_PARTITION,
-            source.partition.to_string().into_bytes(),
+            source.partition.to_string(),
         ),
-        (
-            headers::REPLAY_SOURCE_OFFSET,
-            source.offset.to_string().into_bytes(),
-        ),
-        (
-            headers::REPLAY_SOURCE_TIMESTAMP,
-            source.at.0.to_string().into_bytes(),
-        ),
-        (
-            headers::REPLAY_ATTEMPT,
-            source.attempt.to_string().into_bytes(),
-        ),
-        (
-            headers::REPLAY_SIGNATURE,
-            encode_base64(&signature).into_bytes(),
-        ),
+        pair(headers::REPLAY_SOURCE_OFFSET, source.offset.to_string()),
+        pair(headers::REPLAY_SOURCE_TIMESTAMP, source.at.0.to_string()),
+        pair(headers::REPLAY_ATTEMPT, source.attempt.to_string()),
+        pair(headers::REPLAY_SIGNATURE, encode_base64(&signature)),
     ])
 }
 

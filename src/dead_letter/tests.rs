@@ -1,7 +1,8 @@
 use proptest::prelude::*;
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::OwnedHeaders;
 
 use super::*;
+use crate::record::{HeaderPair, kafka_headers};
 use crate::schema_check::check;
 use crate::seal::{OpenError, Opener, PrivateKey, Purpose};
 use dmwatch_core::message::Millis;
@@ -43,17 +44,6 @@ fn failed<'a>(key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> Failed<'a> {
     }
 }
 
-fn kafka(headers: &[(&'static str, Vec<u8>)]) -> OwnedHeaders {
-    let mut out = OwnedHeaders::new();
-    for (key, value) in headers {
-        out = out.insert(Header {
-            key,
-            value: Some(value),
-        });
-    }
-    out
-}
-
 #[test]
 fn a_dead_letter_says_where_and_why_and_shows_nothing() {
     let key = key();
@@ -92,7 +82,7 @@ fn a_dead_letter_says_where_and_why_and_shows_nothing() {
     let shown = serde_json::to_vec(&shown).unwrap();
     check("dead-letter.v1#/$defs/headers", &shown).unwrap();
 
-    let letter = Letter::read(&kafka(&record.headers)).unwrap();
+    let letter = Letter::read(&kafka_headers(&record.headers)).unwrap();
     assert_eq!(letter.source(), source());
     let contents = letter
         .open(&mut Opener::new(key), payload.as_bytes())
@@ -111,7 +101,7 @@ fn absent_and_empty_come_back_as_they_were() {
     let mut opener = Opener::new(key);
     for (key, value) in [(None, None), (None, Some(&b""[..])), (Some(&b""[..]), None)] {
         let record = maker.record(&failed(key, value));
-        let letter = Letter::read(&kafka(&record.headers)).unwrap();
+        let letter = Letter::read(&kafka_headers(&record.headers)).unwrap();
         let contents = letter.open(&mut opener, &record.payload.unwrap()).unwrap();
         assert_eq!(contents.key.as_deref().map(Vec::as_slice), key);
         assert_eq!(contents.value.as_deref().map(Vec::as_slice), value);
@@ -128,10 +118,10 @@ fn headers_that_differ_from_what_was_sealed_are_found() {
         let mut headers = record.headers.clone();
         for header in &mut headers {
             if header.0 == name {
-                header.1 = value.as_bytes().to_vec();
+                header.1 = value.as_bytes().to_vec().into();
             }
         }
-        Letter::read(&kafka(&headers))
+        Letter::read(&kafka_headers(&headers))
             .and_then(|letter| letter.open(&mut opener, &payload).map(|_| ()))
             .unwrap_err()
     };
@@ -177,7 +167,7 @@ fn what_is_too_large_goes_out_as_a_reference() {
         check("dead-letter.v1", &payload).unwrap();
         let read: Value<'_> = serde_json::from_slice(&payload).unwrap();
         assert_eq!(read.value_bytes, Some(length as u64));
-        let letter = Letter::read(&kafka(&record.headers)).unwrap();
+        let letter = Letter::read(&kafka_headers(&record.headers)).unwrap();
         let opened = letter.open(&mut opener, &payload);
         // Base64 makes three bytes four.
         assert_eq!(read.form == Form::Whole, length <= 2_500, "{length}");
@@ -254,7 +244,7 @@ fn a_signed_replay_keeps_its_coordinates() {
     let key = key();
     let verifier = ReplayVerifier::new(key.public().clone());
     let headers = replay::headers_for(&source(), Some(b"k"), Some(b"v"), &key).unwrap();
-    let claim = ReplayHeaders::of(&kafka(&headers)).unwrap();
+    let claim = ReplayHeaders::of(&kafka_headers(&headers)).unwrap();
     assert_eq!(
         verifier.verify(&claim, Some(b"k"), Some(b"v")),
         Ok(source())
@@ -282,8 +272,8 @@ fn every_header_of_a_replay_is_signed_and_needed() {
     let key = key();
     let verifier = ReplayVerifier::new(key.public().clone());
     let good = replay::headers_for(&source(), Some(b"k"), Some(b"v"), &key).unwrap();
-    let verify = |headers: &[(&'static str, Vec<u8>)]| {
-        let claim = ReplayHeaders::of(&kafka(headers)).unwrap();
+    let verify = |headers: &[HeaderPair]| {
+        let claim = ReplayHeaders::of(&kafka_headers(headers)).unwrap();
         verifier.verify(&claim, Some(b"k"), Some(b"v")).map(|_| ())
     };
     assert_eq!(verify(&good), Ok(()));
@@ -293,7 +283,7 @@ fn every_header_of_a_replay_is_signed_and_needed() {
         assert_eq!(verify(&less), Err(ReplayError::Malformed));
 
         let mut other = good.clone();
-        other[index].1 = b"7".to_vec();
+        other[index].1 = b"7".into();
         let expected = match good[index].0 {
             headers::REPLAY_SIGNATURE => ReplayError::Malformed,
             _ => ReplayError::Signature,
@@ -304,7 +294,7 @@ fn every_header_of_a_replay_is_signed_and_needed() {
 
 #[test]
 fn other_headers_claim_nothing() {
-    let headers = kafka(&[("traceparent", b"00-ff".to_vec()), ("x", vec![0xff])]);
+    let headers = kafka_headers(&[("traceparent", b"00-ff".into()), ("x", vec![0xff].into())]);
     assert_eq!(ReplayHeaders::of(&headers), None);
     assert_eq!(ReplayHeaders::of(&OwnedHeaders::new()), None);
 }
@@ -317,7 +307,7 @@ proptest! {
     ) {
         let pair = self::key();
         let record = maker(&pair, 10_000).record(&failed(key.as_deref(), value.as_deref()));
-        let letter = Letter::read(&kafka(&record.headers)).unwrap();
+        let letter = Letter::read(&kafka_headers(&record.headers)).unwrap();
         let opened = letter.open(&mut Opener::new(pair), &record.payload.unwrap()).unwrap();
         prop_assert_eq!(opened.key.map(|bytes| bytes.to_vec()), key);
         prop_assert_eq!(opened.value.map(|bytes| bytes.to_vec()), value);
@@ -327,7 +317,7 @@ proptest! {
     fn arbitrary_values_never_panic(payload in proptest::collection::vec(any::<u8>(), 0..200)) {
         let pair = self::key();
         let record = maker(&pair, 10_000).record(&failed(None, None));
-        let letter = Letter::read(&kafka(&record.headers)).unwrap();
+        let letter = Letter::read(&kafka_headers(&record.headers)).unwrap();
         prop_assert!(letter.open(&mut Opener::new(pair), &payload).is_err());
     }
 }

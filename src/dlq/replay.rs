@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, RDKafkaError};
-use rdkafka::message::{BorrowedMessage, Header, Message as _, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
 use rdkafka::types::RDKafkaErrorCode;
 
@@ -13,6 +13,7 @@ use super::scan::kafka;
 use super::{Contents, DlqError, Entry, Position, State, Topic, marker_headers, position};
 use crate::dead_letter::{Contents as Record, Letter, LetterError, replay};
 use crate::kafka::{Role, client_config};
+use crate::record::kafka_headers;
 use crate::seal::Opener;
 use crate::settings::Settings;
 
@@ -208,13 +209,15 @@ impl<'a> Replayer<'a> {
             BaseRecord::to(&letter.topic).partition(letter.partition);
         back.key = key;
         back.payload = value;
-        let sent = self.enqueue(back.headers(owned(&headers))).and_then(|()| {
-            let key = letter.source().to_string();
-            let headers = owned(&marker_headers(letter, position));
-            let marker: BaseRecord<'_, [u8], [u8]> =
-                BaseRecord::to(topic.name()).key(key.as_bytes());
-            self.enqueue(marker.headers(headers))
-        });
+        let sent = self
+            .enqueue(back.headers(kafka_headers(&headers)))
+            .and_then(|()| {
+                let key = letter.source().to_string();
+                let headers = kafka_headers(&marker_headers(letter, position));
+                let marker: BaseRecord<'_, [u8], [u8]> =
+                    BaseRecord::to(topic.name()).key(key.as_bytes());
+                self.enqueue(marker.headers(headers))
+            });
         sent.map_err(|error| transaction(&self.producer, "a replay cannot be written", error))
     }
 
@@ -284,17 +287,6 @@ impl Batch {
         let is_old = self.begun.is_some_and(|begun| begun.elapsed() >= BATCH_AGE);
         is_old || self.records >= BATCH_RECORDS || self.bytes >= BATCH_BYTES
     }
-}
-
-fn owned(headers: &[(&'static str, Vec<u8>)]) -> OwnedHeaders {
-    let mut out = OwnedHeaders::new_with_capacity(headers.len());
-    for (key, value) in headers {
-        out = out.insert(Header {
-            key,
-            value: Some(value),
-        });
-    }
-    out
 }
 
 /// What a transactional producer's error means to a person. Once it is fenced, most calls only say

@@ -148,7 +148,12 @@ fn a_marker_is_of_its_schema() {
     let headers: serde_json::Map<String, serde_json::Value> =
         marker_headers(&letter(42, 0, "g"), position)
             .into_iter()
-            .map(|(name, value)| (name.to_owned(), String::from_utf8(value).unwrap().into()))
+            .map(|(name, value)| {
+                (
+                    name.to_owned(),
+                    String::from_utf8(value.into_owned()).unwrap().into(),
+                )
+            })
             .collect();
     assert_eq!(headers["x-dlq-replayed"], "dm.messages/3/42@0/7");
     let json = serde_json::to_vec(&headers).unwrap();

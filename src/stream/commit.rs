@@ -107,7 +107,7 @@ impl Context {
             .commit_failures
             .with_label_values(&[&kind])
             .inc();
-        tracing::warn!(%error, "a commit failed; the offsets are committed with the next one");
+        crate::warn_limited!(key: ("commit", kind), %error, "a commit failed; the offsets are committed with the next one");
     }
 
     /// For the seeded fault `late_ack`: commits what is not this worker's to commit, as soon as the

@@ -3,7 +3,7 @@
 //! One OS thread owns the idempotent producer. Its input is bounded: when the brokers are slow,
 //! shards wait here, then the poll thread pauses partitions. A failed delivery is sent again, for
 //! ever; only what librdkafka calls fatal stops the process. What librdkafka has at a time is
-//! [`lane`]'s business.
+//! `lane`'s business.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use dmwatch_core::message::Millis;
+use foldhash::fast::RandomState;
 use prometheus::IntCounter;
 use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use super::event::{Event, StreamError, Ticket};
 use super::producer::{Context, Report};
-use crate::record::OutRecord;
+use crate::record::{OutRecord, kafka_headers};
 use crate::telemetry::metrics::{LoopTime, Metrics};
 
 mod lane;
@@ -42,6 +42,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// Bytes of its payloads and keys: what counts against the budget.
     fn size(&self) -> usize {
         let records = self.records.iter().chain(&self.then);
         records.map(|outgoing| outgoing.record.size()).sum()
@@ -71,6 +72,8 @@ struct InFlight {
     last_stage: bool,
     /// Records of this stage without a good report.
     open: usize,
+    /// Size of the whole delivery: taken once, while it is in the processor's cache.
+    bytes: usize,
 }
 
 impl InFlight {
@@ -106,13 +109,13 @@ pub struct Deliver {
     time: LoopTime,
     stop: Arc<AtomicBool>,
     max_bytes: usize,
-    in_flight: HashMap<u64, InFlight>,
+    in_flight: HashMap<u64, InFlight, RandomState>,
     bytes: usize,
     next: u64,
     lanes: Vec<Lane>,
     later: Vec<Later>,
     /// Attempts of records that failed before.
-    attempts: HashMap<(u64, u32), u32>,
+    attempts: HashMap<(u64, u32), u32, RandomState>,
     delivered: Vec<Ticket>,
 }
 
@@ -138,12 +141,12 @@ impl Deliver {
             metrics,
             stop,
             max_bytes,
-            in_flight: HashMap::new(),
+            in_flight: HashMap::default(),
             bytes: 0,
             next: 0,
             lanes: Vec::new(),
             later: Vec::new(),
-            attempts: HashMap::new(),
+            attempts: HashMap::default(),
             delivered: Vec::new(),
         })
     }
@@ -206,7 +209,8 @@ impl Deliver {
     }
 
     fn accept(&mut self, delivery: Delivery) {
-        self.bytes += delivery.size();
+        let bytes = delivery.size();
+        self.bytes += bytes;
         let id = self.next;
         self.next += 1;
         self.in_flight.insert(
@@ -215,6 +219,7 @@ impl Deliver {
                 delivery,
                 last_stage: false,
                 open: 0,
+                bytes,
             },
         );
         self.begin_stage(id);
@@ -234,6 +239,7 @@ impl Deliver {
                         delivery: id,
                         index,
                         lane: lane as u32,
+                        bytes: u32::try_from(outgoing.record.size()).unwrap_or(u32::MAX),
                         alone: false,
                     });
                 }
@@ -251,7 +257,7 @@ impl Deliver {
         let Some(done) = self.in_flight.remove(&id) else {
             return;
         };
-        self.bytes -= done.delivery.size();
+        self.bytes -= done.bytes;
         if let Some(ticket) = done.delivery.ticket {
             self.delivered.push(ticket);
             let age = jiff::Timestamp::now().as_millisecond() - done.delivery.at.0;
@@ -283,7 +289,7 @@ impl Deliver {
                 };
                 match produce(&self.producer, record, send) {
                     Ok(()) => {
-                        self.lanes[lane].sent(send, record.size());
+                        self.lanes[lane].sent(send);
                         any = true;
                     }
                     // librdkafka's own queue: serve it, then go on with the same record.
@@ -327,7 +333,9 @@ impl Deliver {
 
     fn acknowledged(&mut self, send: Send) {
         let id = send.delivery;
-        self.attempts.remove(&(id, send.index));
+        if !self.attempts.is_empty() {
+            self.attempts.remove(&(id, send.index));
+        }
         let Some(in_flight) = self.in_flight.get_mut(&id) else {
             return;
         };
@@ -337,7 +345,7 @@ impl Deliver {
             }
             let lane = &self.lanes[send.lane as usize];
             lane.records.inc();
-            lane.bytes.inc_by(outgoing.record.size() as u64);
+            lane.bytes.inc_by(u64::from(send.bytes));
         }
         in_flight.open -= 1;
         if in_flight.open > 0 {
@@ -410,7 +418,9 @@ impl Deliver {
         match crate::item::reference_of(record) {
             Some(reference) if reference.size() < before => {
                 tracing::warn!(topic = %record.topic, bytes = before, "the broker refuses a record as too large; it goes out as a reference");
-                self.bytes = self.bytes - before + reference.size();
+                let less = before - reference.size();
+                self.bytes -= less;
+                in_flight.bytes -= less;
                 *record = reference;
                 self.metrics.items_shed.with_label_values(&["text"]).inc();
                 true
@@ -475,14 +485,7 @@ fn produce(
         out = out.payload(&payload[..]);
     }
     if !record.headers.is_empty() {
-        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-        for (key, value) in &record.headers {
-            headers = headers.insert(Header {
-                key,
-                value: Some(value),
-            });
-        }
-        out = out.headers(headers);
+        out = out.headers(kafka_headers(&record.headers));
     }
     out.partition = record.partition;
     out.timestamp = record.timestamp;

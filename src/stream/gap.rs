@@ -60,7 +60,7 @@ impl Gaps {
             reason: Reason::RetentionGap,
         });
         let until = missing.end.to_string().into_bytes();
-        record.headers.push((headers::DLQ_LOST_UNTIL, until));
+        record.headers.push((headers::DLQ_LOST_UNTIL, until.into()));
         Delivery {
             ticket: slot.map(|(assignment, seq)| Ticket { assignment, seq }),
             at: now,

@@ -387,6 +387,7 @@ impl Poll {
     /// Stops intake, lets work in flight finish, commits, leaves the group; all within the grace.
     fn wind_down(&mut self, failure: Option<&StreamError>, committer: &Committer) {
         self.health.set_stopping();
+        self.stop.store(true, Ordering::Release);
         let begun = Instant::now();
         self.hand_out();
         let dead = matches!(

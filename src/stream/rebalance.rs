@@ -2,7 +2,7 @@
 //! mutex are never contended.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -60,6 +60,8 @@ pub struct Context {
     pub(super) late: Mutex<TopicPartitionList>,
     /// Whether the commit thread is at work.
     pub(super) committing: AtomicBool,
+    /// Whether the worker is told to stop: then no partition is taken over any more.
+    stop: Arc<AtomicBool>,
     pub(super) wires: Wires,
     pub(super) policy: Policy,
     pub(super) metrics: Arc<Metrics>,
@@ -75,17 +77,23 @@ impl Context {
         policy: Policy,
         metrics: Arc<Metrics>,
         gaps: Gaps,
+        stop: Arc<AtomicBool>,
     ) -> Self {
         Self {
             intake: Mutex::new(intake),
             outbox: Mutex::default(),
             late: Mutex::new(TopicPartitionList::new()),
             committing: AtomicBool::new(false),
+            stop,
             wires,
             policy,
             metrics,
             gaps,
         }
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
     }
 
     pub(super) fn intake(&self) -> MutexGuard<'_, Intake> {
@@ -239,7 +247,7 @@ impl ConsumerContext for Context {
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Assign(list) = rebalance {
             self.metrics.rebalances.with_label_values(&["assign"]).inc();
-            if list.count() > 0 {
+            if list.count() > 0 && !self.is_stopping() {
                 self.after_assign(consumer, list);
             }
         }

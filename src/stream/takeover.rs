@@ -28,6 +28,11 @@ impl Context {
     pub(super) fn before_assign(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
         let begun = Instant::now();
         let starts = loop {
+            // A client that leaves the group may get partitions on its way out. It asks for no
+            // offsets any more (the answers would not come), and nothing of them is taken in.
+            if self.is_stopping() {
+                return;
+            }
             match self.starts(consumer, list) {
                 Ok(starts) => break starts,
                 Err(error) if begun.elapsed() < START_PATIENCE => {

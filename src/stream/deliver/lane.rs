@@ -24,6 +24,8 @@ pub(in crate::stream) struct Send {
     pub(in crate::stream) index: u32,
     /// Index of its topic's lane.
     pub(in crate::stream) lane: u32,
+    /// Its size.
+    pub(in crate::stream) bytes: u32,
     /// Whether it is in no batch with others.
     pub(in crate::stream) alone: bool,
 }
@@ -90,10 +92,10 @@ impl Lane {
     }
 
     /// The record that [`Lane::next`] gave is librdkafka's now.
-    pub(super) fn sent(&mut self, send: Send, bytes: usize) {
+    pub(super) fn sent(&mut self, send: Send) {
         self.dropped(send);
         self.in_flight += 1;
-        self.wave_bytes += bytes;
+        self.wave_bytes += send.bytes as usize;
         self.open &= !send.alone;
     }
 
@@ -130,16 +132,17 @@ mod tests {
             delivery: 0,
             index,
             lane: 0,
+            bytes: 10,
             alone,
         }
     }
 
-    /// Sends a whole wave, of records of that size.
-    fn wave(lane: &mut Lane, now: Instant, bytes: usize) -> Vec<u32> {
+    /// Sends a whole wave.
+    fn wave(lane: &mut Lane, now: Instant) -> Vec<u32> {
         lane.begin(now);
         let mut sent = Vec::new();
         while let Some(next) = lane.next() {
-            lane.sent(next, bytes);
+            lane.sent(next);
             sent.push(next.index);
         }
         sent
@@ -150,25 +153,35 @@ mod tests {
         let now = Instant::now();
         let mut lane = lane(now);
         (0..3).for_each(|index| lane.push(send(index, false)));
-        assert_eq!(wave(&mut lane, now, 10), [0, 1, 2]);
+        assert_eq!(wave(&mut lane, now), [0, 1, 2]);
         lane.push(send(3, false));
-        assert!(wave(&mut lane, now, 10).is_empty());
+        assert!(wave(&mut lane, now).is_empty());
         lane.reported();
         lane.reported();
-        assert!(wave(&mut lane, now, 10).is_empty());
+        assert!(wave(&mut lane, now).is_empty());
         lane.reported();
-        assert_eq!(wave(&mut lane, now, 10), [3]);
+        assert_eq!(wave(&mut lane, now), [3]);
     }
 
     #[test]
     fn a_wave_is_no_larger_than_a_batch() {
         let now = Instant::now();
         let mut lane = lane(now);
-        (0..3).for_each(|index| lane.push(send(index, false)));
-        assert_eq!(wave(&mut lane, now, WAVE_BYTES / 2), [0, 1]);
+        let of = |index, bytes: usize| Send {
+            bytes: u32::try_from(bytes).unwrap(),
+            ..send(index, false)
+        };
+        for (index, part) in [
+            (0, WAVE_BYTES / 2),
+            (1, WAVE_BYTES / 2),
+            (2, 2 * WAVE_BYTES),
+        ] {
+            lane.push(of(index, part));
+        }
+        assert_eq!(wave(&mut lane, now), [0, 1]);
         lane.reported();
         lane.reported();
-        assert_eq!(wave(&mut lane, now, 2 * WAVE_BYTES), [2]);
+        assert_eq!(wave(&mut lane, now), [2]);
     }
 
     #[test]
@@ -176,10 +189,10 @@ mod tests {
         let now = Instant::now();
         let mut lane = lane(now);
         lane.push(send(0, false));
-        assert_eq!(wave(&mut lane, now, 10), [0]);
+        assert_eq!(wave(&mut lane, now), [0]);
         lane.push(send(1, false));
-        assert!(wave(&mut lane, now + PATIENCE, 10).is_empty());
-        assert_eq!(wave(&mut lane, now + 2 * PATIENCE, 10), [1]);
+        assert!(wave(&mut lane, now + PATIENCE).is_empty());
+        assert_eq!(wave(&mut lane, now + 2 * PATIENCE), [1]);
     }
 
     #[test]
@@ -190,7 +203,7 @@ mod tests {
         lane.push(send(1, true));
         lane.push(send(2, true));
         for expected in [1, 2, 0] {
-            assert_eq!(wave(&mut lane, now, 10), [expected]);
+            assert_eq!(wave(&mut lane, now), [expected]);
             lane.reported();
         }
         assert_eq!(lane.waiting(), 0);
@@ -201,12 +214,12 @@ mod tests {
         let now = Instant::now();
         let mut lane = lane(now);
         lane.push(send(0, false));
-        assert_eq!(wave(&mut lane, now, 10), [0]);
+        assert_eq!(wave(&mut lane, now), [0]);
         lane.push(send(1, true));
         lane.push(send(2, false));
-        assert_eq!(wave(&mut lane, now + 2 * PATIENCE, 10), [2]);
+        assert_eq!(wave(&mut lane, now + 2 * PATIENCE), [2]);
         lane.reported();
         lane.reported();
-        assert_eq!(wave(&mut lane, now + 2 * PATIENCE, 10), [1]);
+        assert_eq!(wave(&mut lane, now + 2 * PATIENCE), [1]);
     }
 }
