@@ -3,6 +3,8 @@
 //! Compiled in only with the feature `fault-injection`, which no release has; then the environment
 //! variable `DMWATCH_FAULT` picks one. Without the feature every function is the plain truth.
 
+use rdkafka::client::{Client, ClientContext};
+
 use crate::stream::ledger::Ledger;
 
 /// Name of the environment variable.
@@ -70,4 +72,29 @@ pub fn judge(value: &[u8]) {
     }
     #[cfg(not(feature = "fault-injection"))]
     let _ = value;
+}
+
+/// `fatal_producer:N` makes librdkafka declare the producer unusable after N delivered records.
+pub fn delivered<C: ClientContext>(producer: &Client<C>) {
+    #[cfg(feature = "fault-injection")]
+    {
+        use std::sync::atomic::{AtomicU64, Ordering};
+
+        use rdkafka::bindings::{rd_kafka_resp_err_t, rd_kafka_test_fatal_error};
+
+        static DELIVERED: AtomicU64 = AtomicU64::new(0);
+        let Some(("fatal_producer", limit)) = seeded().split_once(':') else {
+            return;
+        };
+        let delivered = DELIVERED.fetch_add(1, Ordering::Relaxed) + 1;
+        if limit.parse() != Ok(delivered) {
+            return;
+        }
+        let error = rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+        // SAFETY: the client lives as long as the reference to it, the reason ends with a zero, and
+        // librdkafka copies it.
+        unsafe { rd_kafka_test_fatal_error(producer.native_ptr(), error, c"seeded".as_ptr()) };
+    }
+    #[cfg(not(feature = "fault-injection"))]
+    let _ = producer;
 }

@@ -332,6 +332,7 @@ impl Deliver {
     }
 
     fn acknowledged(&mut self, send: Send) {
+        crate::faults::delivered(self.producer.client());
         let id = send.delivery;
         if !self.attempts.is_empty() {
             self.attempts.remove(&(id, send.index));

@@ -36,3 +36,24 @@ fn the_older_of_two_with_one_name_is_fenced() {
     scenario.settle(&[&older, &younger]);
     younger.terminate();
 }
+
+/// As after a broker has forgotten the producer's id, or taken its epoch for old. No broker can be
+/// asked for that, so librdkafka is told that it happened, in the middle of deliveries.
+#[test]
+fn a_fatal_error_of_the_producer_stops_the_worker() {
+    let mut scenario = Scenario::new(Cluster::shared(), "fatal-producer");
+    let fatal = Start {
+        fault: Some("fatal_producer:150"),
+        ..Start::default()
+    };
+    let mut first = Worker::spawn(&scenario.site, &fatal);
+    scenario.feed(3_000);
+    stops(&mut first, &["producer", "restart"]);
+    let site = &scenario.site;
+    let lag = site.cluster.lag(&site.group, &site.messages);
+    assert!(lag > 1_000, "it stopped before the end: lag {lag}");
+
+    let mut second = Worker::start(&scenario.site);
+    scenario.settle(&[&first, &second]);
+    second.terminate();
+}
