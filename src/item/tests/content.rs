@@ -94,7 +94,7 @@ fn an_item_of_no_region_has_metadata_only() {
         if region.is_none() {
             let item = read(&built);
             assert_eq!(item.context.messages, 0);
-            assert_eq!(built.headers[2].1, b"unassigned");
+            assert_eq!(*built.headers[2].1, *b"unassigned");
         }
     }
 }
