@@ -109,13 +109,15 @@ impl Place {
                 Reason::MissingField
             },
         });
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let headers = record.headers.into_iter();
         Input {
             key: Some(record.key),
             value: record.payload,
             headers: headers
-                .map(|(name, value)| (name.to_owned(), text(value)))
+                .map(|(name, value)| {
+                    let text = String::from_utf8(value.into_owned()).unwrap();
+                    (name.to_owned(), text)
+                })
                 .collect(),
             partition: None,
         }
