@@ -120,16 +120,10 @@ impl Judging {
 
     /// Takes state of an assignment in.
     pub fn restore(&mut self, assignment: AssignmentId, entries: Vec<Entry>) {
-        let store = self.store(assignment);
+        let store = store_of(&mut self.stores, assignment, self.shared.kept_per_key);
         for entry in entries {
             store.restore(entry);
         }
-    }
-
-    fn store(&mut self, assignment: AssignmentId) -> &mut Store {
-        let kept = self.shared.kept_per_key;
-        let stores = self.stores.entry(assignment);
-        stores.or_insert_with(|| Store::new(kept))
     }
 
     /// Forgets an assignment.
@@ -250,8 +244,7 @@ impl Judging {
             at: source.at,
         };
         let id = subject.assignment.id;
-        let kept = shared.kept_per_key;
-        let store = self.stores.entry(id).or_insert_with(|| Store::new(kept));
+        let store = store_of(&mut self.stores, id, shared.kept_per_key);
         let verdict = self.judges[ruleset].judge(message, position, store);
         self.counts.verdict(verdict.outcome);
         let mut judged = Judged::default();
@@ -345,6 +338,15 @@ impl Judging {
             counter: Some(counter),
         }
     }
+}
+
+fn store_of(
+    stores: &mut HashMap<AssignmentId, Store>,
+    assignment: AssignmentId,
+    kept_per_key: usize,
+) -> &mut Store {
+    let store = stores.entry(assignment);
+    store.or_insert_with(|| Store::new(kept_per_key))
 }
 
 fn judges(plan: &Plan) -> Vec<Judge> {

@@ -3,6 +3,7 @@
 //!
 //! `make bench` runs it. Arguments, all optional: thousands of messages of a run [1000], then the
 //! percentages of flagged messages to measure [0 1 5 100]; with percentages, latency is left out.
+//! Where everything is flagged, a second line shows what an item costs without a context window.
 
 #![allow(
     clippy::unwrap_used,
@@ -33,6 +34,8 @@ use support::usage;
 use support::worker::{Start, Worker};
 
 const PARTITIONS: i32 = 8;
+/// Messages a second at which latency is measured.
+const RATES: [u64; 4] = [25_000, 50_000, 100_000, 200_000];
 const CLEAN: [&str; 4] = [
     "are we still on for football tomorrow or did practice move again?",
     "did you finish the maths sheet? number four is horrible, ask mia",
@@ -58,45 +61,52 @@ fn main() {
         "{messages} messages of about 430 bytes a run ({} at 100 %), {PARTITIONS} partitions, one broker on the same machine",
         messages / 4
     );
-    println!(
-        "flagged  librdkafka alone  worker           messages/s  resident  end to end p50, p99"
-    );
+    println!("flagged  librdkafka alone  worker           messages/s  resident");
     for share in shares {
         let count = if share == 100 { messages / 4 } else { messages };
-        run(cluster, share, count);
+        run(cluster, share, count, None);
+        if share == 100 {
+            run(cluster, share, count, Some("context.messages=0"));
+        }
     }
     if asked.is_empty() {
-        latency(cluster);
+        for rate in RATES {
+            latency(cluster, rate);
+        }
     }
 }
 
-fn run(cluster: &Cluster, share: u64, count: u64) {
+fn run(cluster: &Cluster, share: u64, count: u64, setting: Option<&str>) {
     let site = site(cluster);
     fill(cluster, &site.messages, share, count, None);
     let alone = librdkafka_alone(cluster, &site.messages, count);
-    let mut worker = Worker::start_with(&site, &start());
+    let start = setting.map_or_else(start, |setting| start().set(setting));
+    let mut worker = Worker::start_with(&site, &start);
     let begun = Instant::now();
     wait_for(&worker, count);
     let wall = begun.elapsed();
     let cpu = cpu(worker.id()).as_secs_f64() * 1e6 / count as f64;
     println!(
-        "{share:>5} %  {alone:>10.2} us CPU  {cpu:>6.2} us CPU  {:>12.0}  {:>5} MB",
+        "{share:>5} %  {alone:>10.2} us CPU  {cpu:>6.2} us CPU  {:>12.0}  {:>5} MB  {}",
         count as f64 / wall.as_secs_f64(),
         usage::memory(worker.id(), "VmHWM") / 1_000_000,
+        setting.unwrap_or_default(),
     );
     worker.terminate();
 }
 
-/// End to end at a steady rate that leaves the machine half idle.
-fn latency(cluster: &Cluster) {
-    const RATE: u64 = 50_000;
+/// End to end at a steady rate, with the writer and the broker on the same machine.
+fn latency(cluster: &Cluster, rate: u64) {
+    let count = rate * 15;
     let site = site(cluster);
     let mut worker = Worker::start_with(&site, &start());
-    fill(cluster, &site.messages, 1, RATE * 20, Some(RATE));
-    wait_for(&worker, RATE * 20);
+    let begun = Instant::now();
+    fill(cluster, &site.messages, 1, count, Some(rate));
+    let written = count as f64 / begun.elapsed().as_secs_f64();
+    wait_for(&worker, count);
     let page = worker.metrics().expect("metrics");
     println!(
-        "at {RATE} messages/s, 1 % flagged: end to end p50 <= {} s, p99 <= {} s (bucket bounds)",
+        "at {written:.0} of {rate} messages/s, 1 % flagged: end to end p50 <= {} s, p99 <= {} s (bucket bounds)",
         quantile(&page, 0.5),
         quantile(&page, 0.99),
     );
