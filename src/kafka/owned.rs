@@ -69,6 +69,14 @@ pub const OWNED: &[Owned] = &[
         "delivery.timeout.ms",
         "a record waits for its broker without limit; giving up would lose it",
     ),
+    owned(
+        "queue.buffering.max.messages",
+        "set `stream.max_in_flight`: a queue that is too small for one record would stop delivery",
+    ),
+    owned(
+        "queue.buffering.max.kbytes",
+        "set `stream.max_in_flight_bytes`: a queue that is too small for one record would stop delivery",
+    ),
     owned("queuing.strategy", "records of a partition go out in order"),
     owned(
         "partitioner",

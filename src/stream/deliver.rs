@@ -293,17 +293,12 @@ impl Deliver {
                         any = true;
                     }
                     // librdkafka's own queue: serve it, then go on with the same record.
-                    Err(RDKafkaErrorCode::QueueFull) => return any,
+                    Err(RDKafkaErrorCode::QueueFull) => break,
                     Err(code) => {
                         self.lanes[lane].dropped(send);
-                        // What librdkafka refuses, it refuses without any company.
-                        self.failed(
-                            Send {
-                                alone: true,
-                                ..send
-                            },
-                            code,
-                        );
+                        // A record that librdkafka itself finds too large had no company.
+                        let alone = send.alone || is_too_large(code);
+                        self.failed(Send { alone, ..send }, code);
                     }
                 }
             }
@@ -463,7 +458,9 @@ impl Deliver {
 fn is_too_large(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,
-        RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize
+        RDKafkaErrorCode::MessageSizeTooLarge
+            | RDKafkaErrorCode::MessageBatchTooLarge
+            | RDKafkaErrorCode::InvalidMessageSize
     )
 }
 

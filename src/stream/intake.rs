@@ -334,6 +334,8 @@ impl Intake {
             if let Some(owned) = id.and_then(|id| self.assignments.get_mut(id))
                 && let Offset::Offset(offset) = entry.offset()
                 && entry.error().is_ok()
+                // Not the late answer to a commit of an older assignment.
+                && offset <= owned.ledger.next_offset()
             {
                 owned.committed = Some(offset);
             }

@@ -193,6 +193,7 @@ impl Poll {
         let context = self.context();
         let offsets = context.intake().offsets(true, |owned| {
             !owned.has(Hold::Stopped)
+                && !owned.has(Hold::Restoring)
                 && owned.committed < Some(crate::faults::committable(&owned.ledger))
         });
         committer.commit(context, offsets);
@@ -408,13 +409,18 @@ impl Poll {
                 "stopped before all work in flight was done; these messages come again"
             );
         }
+        // A commit that is still under way goes first, so that this one is the last.
+        let last = (Instant::now() + LAST_COMMIT).max(begun + grace);
+        self.serve_until(last, || !context.is_committing());
         self.apply_events();
         let offsets = context.intake().offsets(false, |owned| {
             !owned.has(Hold::Stopped) && !owned.has(Hold::Restoring)
         });
         committer.commit(&context, offsets);
-        let last = Instant::now() + LAST_COMMIT;
-        self.serve_until(last.max(begun + grace), || !context.is_committing());
+        self.serve_until(last, || !context.is_committing());
+        // What is revoked from here on has been drained and committed, as far as it can be.
+        context.wound_down.store(true, Ordering::Release);
+        context.end_shards();
         self.consumer.unsubscribe();
     }
 

@@ -60,6 +60,8 @@ pub struct Context {
     pub(super) late: Mutex<TopicPartitionList>,
     /// Whether the commit thread is at work.
     pub(super) committing: AtomicBool,
+    /// Whether the last commit is made.
+    pub(super) wound_down: AtomicBool,
     /// Whether the worker is told to stop: then no partition is taken over any more.
     stop: Arc<AtomicBool>,
     pub(super) wires: Wires,
@@ -84,6 +86,7 @@ impl Context {
             outbox: Mutex::default(),
             late: Mutex::new(TopicPartitionList::new()),
             committing: AtomicBool::new(false),
+            wound_down: AtomicBool::new(false),
             stop,
             wires,
             policy,
@@ -141,11 +144,24 @@ impl Context {
         }
     }
 
+    /// Nothing is to be judged any more. The shards do not wait for the consumer to be dropped,
+    /// which a commit that is still under way may put off.
+    pub(super) fn end_shards(&self) {
+        for shard in &self.wires.shards {
+            // A shard that is gone has ended.
+            shard.send(Input::End).ok();
+        }
+    }
+
     /// Before librdkafka revokes: stop intake, drain, commit, fence.
     fn before_revoke(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
         let lost = consumer.assignment_lost();
         let begun = Instant::now();
         let ids = self.close(list);
+        if self.wound_down.load(Ordering::Acquire) {
+            self.release(&ids);
+            return;
+        }
         let mut pending = self.pending(&ids);
         // A commit that is under way must not come after the one below.
         while (pending > 0 && !crate::faults::acks_late()) || self.is_committing() {

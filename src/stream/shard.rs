@@ -21,6 +21,8 @@ use crate::telemetry::metrics::{LoopTime, Metrics};
 
 /// What a shard is given.
 pub enum Input {
+    /// The worker stops: nothing more to do.
+    End,
     /// Records to judge.
     Batch(Batch),
     /// Conversation state of an assignment, before its first record.
@@ -82,6 +84,7 @@ impl Shard {
                     entries,
                 } => self.judging.restore(assignment, entries),
                 Input::Forget(assignment) => self.judging.forget(assignment),
+                Input::End => return,
             }
         }
     }

@@ -35,6 +35,9 @@ const WAVE_BYTES: usize = 1_000_000;
 /// A wave that takes longer than this has a partition whose broker is slow or away; the others go
 /// on, up to the bytes that delivery holds.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// The same while a record waits to go alone, or has gone: a record that joins it in librdkafka's
+/// queue would be in its batch, and waves without end would never let it go.
+const PATIENCE_ALONE: Duration = Duration::from_secs(5);
 
 /// One topic's records.
 pub(super) struct Lane {
@@ -44,6 +47,8 @@ pub(super) struct Lane {
     ready: VecDeque<Send>,
     alone: VecDeque<Send>,
     in_flight: usize,
+    /// The last wave was a record alone.
+    alone_out: bool,
     open: bool,
     wave_bytes: usize,
     begun: Instant,
@@ -58,6 +63,7 @@ impl Lane {
             ready: VecDeque::new(),
             alone: VecDeque::new(),
             in_flight: 0,
+            alone_out: false,
             open: false,
             wave_bytes: 0,
             begun: now,
@@ -75,8 +81,14 @@ impl Lane {
 
     /// Begins a wave if it may. What was not taken of the last one waits for the next.
     pub(super) fn begin(&mut self, now: Instant) {
-        self.open = self.in_flight == 0 || now.duration_since(self.begun) > PATIENCE;
+        let patience = if self.alone_out || !self.alone.is_empty() {
+            PATIENCE_ALONE
+        } else {
+            PATIENCE
+        };
+        self.open = self.in_flight == 0 || now.duration_since(self.begun) > patience;
         if self.open {
+            self.alone_out = false;
             self.wave_bytes = 0;
             self.begun = now;
         }
@@ -96,6 +108,7 @@ impl Lane {
         self.dropped(send);
         self.in_flight += 1;
         self.wave_bytes += send.bytes as usize;
+        self.alone_out = send.alone;
         self.open &= !send.alone;
     }
 
@@ -217,9 +230,15 @@ mod tests {
         assert_eq!(wave(&mut lane, now), [0]);
         lane.push(send(1, true));
         lane.push(send(2, false));
-        assert_eq!(wave(&mut lane, now + 2 * PATIENCE), [2]);
+        assert!(wave(&mut lane, now + 2 * PATIENCE).is_empty());
+        let later = now + 2 * PATIENCE_ALONE;
+        assert_eq!(wave(&mut lane, later), [2]);
         lane.reported();
         lane.reported();
-        assert_eq!(wave(&mut lane, now + 2 * PATIENCE), [1]);
+        assert_eq!(wave(&mut lane, later), [1]);
+        lane.push(send(3, false));
+        assert!(wave(&mut lane, later + 2 * PATIENCE).is_empty());
+        lane.reported();
+        assert_eq!(wave(&mut lane, later + 2 * PATIENCE), [3]);
     }
 }
