@@ -102,9 +102,6 @@ fn report<'a>(report: &'a Report<'_>) -> ReportMeta<'a> {
     }
 }
 
-/// Up to so many recipients, looking through a list is faster than hashing.
-const FEW: usize = 8;
-
 /// Each account once: whoever wrote one of the messages is a sender.
 fn parties<'a>(messages: &'a [Message<'_>]) -> Vec<PartyMeta<'a>> {
     let senders = messages
@@ -115,19 +112,10 @@ fn parties<'a>(messages: &'a [Message<'_>]) -> Vec<PartyMeta<'a>> {
         .flat_map(|message| &message.recipients)
         .map(|party| (party, Role::Recipient));
     let mut parties: Vec<PartyMeta<'a>> = Vec::with_capacity(2);
-    let all = senders.chain(recipients);
-    if let [message] = messages
-        && message.recipients.len() <= FEW
-    {
-        for (party, role) in all {
-            if parties.iter().all(|known| known.id != party.id) {
-                parties.push(self::party(party, role));
-            }
-        }
-        return parties;
-    }
+    // A flagged message names each party once, except where somebody writes to themselves; a
+    // report repeats them, but has few.
     let mut seen = std::collections::HashSet::new();
-    for (party, role) in all {
+    for (party, role) in senders.chain(recipients) {
         if seen.insert(&*party.id) {
             parties.push(self::party(party, role));
         }

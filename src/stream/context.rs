@@ -138,10 +138,9 @@ impl ContextRing {
     ) -> ContextWindow<'_> {
         let key = self.key(assignment, conversation);
         let oldest = now.0.saturating_sub(self.limits.max_age.0);
+        let mut messages = Vec::new();
         let mut complete = false;
         let mut next = self.newest.get(&key).copied();
-        let room = next.map_or(0, |_| self.limits.messages.min(16));
-        let mut messages = Vec::with_capacity(room);
         while let Some(entry) = next.and_then(|number| self.entry(number)) {
             if messages.len() == self.limits.messages {
                 complete = true;
